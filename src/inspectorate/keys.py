@@ -1,0 +1,224 @@
+"""Signing keys, trust anchors, and k-of-n quorums.
+
+Rules:
+
+- A trust anchor comes from the reviewer's side only. No function here takes a key from evidence.
+- A key is named by its key id, `sha256:` over its 32 raw Ed25519 bytes; two names of one key are one key.
+- An anchor says what its key may sign (roles), and when. A signature outside of that is as good as none.
+- A quorum counts distinct keys: unknown and duplicate signers never add up.
+
+Private keys at rest are PKCS#8 PEM files with mode 0600.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+import yaml
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import Field, field_validator, model_validator
+
+from inspectorate.canonical import Digest, Identifier, Record, digest_of
+from inspectorate.errors import EnvironmentError_, InputError
+
+ANCHORS_BYTES_MAX = 1024 * 1024
+
+
+class Role(StrEnum):
+    """What a key may sign."""
+
+    DECLARATION = "declaration"
+    """The prover's declaration of its fleet."""
+    SENSOR = "sensor"
+    """Evidence of one or more named sensors."""
+    CUSTODY = "custody"
+    """Custody events: who held evidence or a sensor, and when."""
+    BUNDLE = "bundle"
+    """The manifest of a bundle."""
+
+
+class Holder(StrEnum):
+    """Who physically holds a key or a sensor, and so who could make it lie."""
+
+    VERIFIER = "verifier"
+    PROVER = "prover"
+    JOINT = "joint"
+
+
+class PublicKey:
+    """An Ed25519 public key. Compare and name it by `key_id`."""
+
+    def __init__(self, raw: bytes) -> None:
+        if len(raw) != 32:
+            raise ValueError(f"an Ed25519 public key has 32 bytes, not {len(raw)}")
+        self.raw = raw
+        self.key_id = digest_of(raw)
+        self._key = Ed25519PublicKey.from_public_bytes(raw)
+
+    def verifies(self, signature: bytes, message: bytes) -> bool:
+        """Whether `signature` is this key's over `message`."""
+        try:
+            self._key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+class SigningKey:
+    """An Ed25519 private key."""
+
+    def __init__(self, seed: bytes) -> None:
+        if len(seed) != 32:
+            raise ValueError(f"an Ed25519 seed has 32 bytes, not {len(seed)}")
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = PublicKey(self._key.public_key().public_bytes_raw())
+
+    @property
+    def key_id(self) -> str:
+        return self.public.key_id
+
+    @property
+    def seed(self) -> bytes:
+        """The 32 secret bytes. Needed only to derive a ledger key or to write the key to disk."""
+        return self._key.private_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        return self._key.sign(message)
+
+    def write(self, path: Path) -> None:
+        """Write the key as PKCS#8 PEM, readable by its owner only. Refuses to overwrite."""
+        pem = self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as fault:
+            raise EnvironmentError_(f"cannot write the key: {fault.strerror}", where=str(path)) from None
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a PKCS#8 PEM key. Raises `InputError`."""
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (OSError, ValueError, TypeError) as fault:
+            raise InputError(f"cannot read a signing key: {fault}", where=str(path)) from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise InputError("is not an Ed25519 key", where=str(path))
+        return cls(key.private_bytes_raw())
+
+
+class TrustAnchor(Record):
+    """A key that the reviewer trusts, for what and when."""
+
+    name: Identifier
+    public_key: str = Field(description="base64 of the 32 raw Ed25519 bytes")
+    holder: Holder
+    roles: tuple[Role, ...] = Field(min_length=1)
+    sensors: tuple[Identifier, ...] = Field(default=(), description="the sensors it may speak for; empty: none")
+    valid_from: datetime
+    valid_until: datetime
+
+    @field_validator("public_key")
+    @classmethod
+    def _is_a_key(cls, value: str) -> str:
+        raw = base64.b64decode(value, validate=True)
+        if len(raw) != 32 or base64.b64encode(raw).decode() != value:
+            raise ValueError("must be base64 of 32 bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        if self.valid_from.tzinfo is None or self.valid_until.tzinfo is None:
+            raise ValueError("valid_from and valid_until need a time zone")
+        if self.valid_until <= self.valid_from:
+            raise ValueError("valid_until must come after valid_from")
+        if self.sensors and Role.SENSOR not in self.roles:
+            raise ValueError("sensors are named, but the role 'sensor' is not given")
+        return self
+
+    @property
+    def key(self) -> PublicKey:
+        return PublicKey(base64.b64decode(self.public_key))
+
+    def may(self, role: Role, at: datetime) -> bool:
+        """Whether this anchor's key may sign in `role` at the given time."""
+        return role in self.roles and self.valid_from <= at < self.valid_until
+
+
+class LedgerAnchor(Record):
+    """A log, and the witnesses of which at least `witnesses_min` must have cosigned its checkpoint."""
+
+    origin: str = Field(min_length=1, max_length=200)
+    key: str = Field(description="the log's verifier key in signed-note form: name+hash+base64")
+    witnesses: tuple[str, ...] = Field(default=(), description="verifier keys of witnesses in signed-note form")
+    witnesses_min: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.witnesses_min > len(set(self.witnesses)):
+            raise ValueError("asks for more witnesses than it names")
+        return self
+
+
+class TrustAnchors(Record):
+    """All that the reviewer trusts. Read from the reviewer's own file, never from a bundle."""
+
+    anchors: tuple[TrustAnchor, ...] = Field(min_length=1)
+    ledgers: tuple[LedgerAnchor, ...] = ()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        keys = [anchor.key.key_id for anchor in self.anchors]
+        if len(set(keys)) != len(keys):
+            raise ValueError("one key appears under two anchors")
+        names = [anchor.name for anchor in self.anchors]
+        if len(set(names)) != len(names):
+            raise ValueError("one name is given to two anchors")
+        return self
+
+    def by_key_id(self, key_id: str) -> TrustAnchor | None:
+        return next((anchor for anchor in self.anchors if anchor.key.key_id == key_id), None)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read anchors from YAML. Raises `InputError`."""
+        return cls.parse(read_yaml(path, bytes_max=ANCHORS_BYTES_MAX), where=str(path), error=InputError)
+
+
+def read_yaml(path: Path, *, bytes_max: int) -> object:
+    """Read one YAML document of bounded size. Raises `InputError` naming file and line."""
+    try:
+        data = path.read_bytes()
+    except OSError as fault:
+        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
+    return parse_yaml(data, where=str(path), bytes_max=bytes_max)
+
+
+def parse_yaml(data: bytes, *, where: str, bytes_max: int) -> object:
+    """Parse one YAML document of bounded size, without aliases. Raises `InputError` naming the line."""
+    if len(data) > bytes_max:
+        raise InputError(f"has {len(data)} bytes, more than {bytes_max}", where=where)
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(data, Loader=yaml.SafeLoader)):
+            raise InputError("uses YAML aliases", where=where, remedy="write the value out")
+        return yaml.safe_load(data)
+    except yaml.MarkedYAMLError as fault:
+        line = fault.problem_mark.line + 1 if fault.problem_mark else 0
+        raise InputError(f"not YAML: {fault.problem}", where=f"{where}:{line}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as fault:
+        raise InputError(f"not YAML: {fault}", where=where) from None
+
+
+def distinct_signers(key_ids: Iterable[str], trusted: Iterable[str]) -> frozenset[Digest]:
+    """The trusted keys among `key_ids`, each once: what a k-of-n quorum counts."""
+    return frozenset(key_ids) & frozenset(trusted)
