@@ -1,0 +1,49 @@
+# Everything sets itself up: Python 3.11 or newer and make are all that a machine needs.
+#
+#   make demo    review the recorded site, ending in a report
+#   make test    all tests that this machine can run; what it cannot run is listed
+#   make check   style, types, import rules, documentation
+#   make bench   benchmarks, each with its ratio to a peer in the same run
+#   make lab     record a site of real training and inference (root, Linux; see docs/lab.md)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: demo test check bench lab clean
+
+$(VENV)/.core: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+$(VENV)/.lab: $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	touch $@
+
+demo: $(VENV)/.core
+	$(BIN)/inspectorate demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/architecture
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+lab: $(VENV)/.lab
+	$(BIN)/inspectorate lab record --out out/lab-site
+
+clean:
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache

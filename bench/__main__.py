@@ -1,0 +1,22 @@
+"""Run the benchmarks named on the command line, or all of them. Exits 1 if any target is missed."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+BENCHMARKS = ("ledger", "flows", "collector", "review")
+
+
+def main() -> int:
+    """Run benchmarks one after the other, so that they do not disturb each other."""
+    missed = 0
+    for name in sys.argv[1:] or BENCHMARKS:
+        print(f"\n== {name} ==", flush=True)
+        missed += bool(importlib.import_module(f"bench.{name}").main())
+    print(f"\n{missed} benchmarks missed a target" if missed else "\nall targets met")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

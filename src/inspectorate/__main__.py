@@ -1,0 +1,5 @@
+"""`python -m inspectorate`."""
+
+from inspectorate.cli import main
+
+main()

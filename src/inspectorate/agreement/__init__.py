@@ -1,0 +1,44 @@
+"""What was promised: agreements as data, and which of their terms hold on a given day.
+
+- `types`: Agreement, Clause, Threshold, Clock and the parameters of each kind of clause.
+- `load`: YAML to those types; the agreements that are shipped (`shipped/*.yaml`).
+
+A term holds from a date, and perhaps until one. `Agreement.on(as_of)` is the agreement as it stood then: a review as of
+an old date uses the old thresholds. A proposed amendment is data too, but holds only where it is asked for by name.
+"""
+
+from inspectorate.agreement.load import load_agreement, parse_agreement, shipped_agreements
+from inspectorate.agreement.types import (
+    Agreement,
+    Clause,
+    ClauseKind,
+    Clock,
+    CoordinatedExchange,
+    CoveredCluster,
+    HiddenTraining,
+    InterconnectLimit,
+    PodIsolation,
+    Procedure,
+    Source,
+    Threshold,
+    ThresholdKind,
+)
+
+__all__ = [
+    "Agreement",
+    "Clause",
+    "ClauseKind",
+    "Clock",
+    "CoordinatedExchange",
+    "CoveredCluster",
+    "HiddenTraining",
+    "InterconnectLimit",
+    "PodIsolation",
+    "Procedure",
+    "Source",
+    "Threshold",
+    "ThresholdKind",
+    "load_agreement",
+    "parse_agreement",
+    "shipped_agreements",
+]

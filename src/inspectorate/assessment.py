@@ -1,0 +1,196 @@
+"""The joint between mechanisms and findings: what one mechanism says of one clause.
+
+Rules:
+
+- An assessment carries up to two numbers that point in two directions. `log_e` is evidence *against* the party: the
+  natural logarithm of an e-value, whose expectation is at most 1 if the party complies. `hidden` is assurance *for* it:
+  upper bounds on the training FLOP that could be hidden in stated cells.
+- Absent is a type: a mechanism without evidence says NOT_OBSERVED and carries neither number.
+- A `Verdict` has no truth value. Whoever asks `if verdict:` is told so.
+- What the account needs of a mechanism travels as data (`Joining`, `HiddenBound`); what the report plots travels as an
+  `Exhibit`, already reduced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Protocol, Self
+
+from pydantic import Field, model_validator
+
+from inspectorate.agreement import Agreement, Clause, ClauseKind
+from inspectorate.canonical import Identifier, Record, Text
+from inspectorate.declaration import Declaration
+from inspectorate.evidence import Evidence
+from inspectorate.quantities import NonNegative, Period, Positive, Share
+from inspectorate.statistics import LOG_E_MAX, LOG_E_MIN
+
+EXHIBIT_ROWS_MAX = 20_000
+
+
+class Verdict(StrEnum):
+    """The closed list of what can be said of a clause."""
+
+    CONSISTENT = "consistent"
+    """Observed throughout, and nothing speaks against the clause."""
+    INCONSISTENT = "inconsistent"
+    """The evidence against the clause reaches the agreed false-accusation rate."""
+    INCONCLUSIVE = "inconclusive"
+    """Observed, but neither established nor refuted."""
+    NOT_OBSERVED = "not-observed"
+    """Nothing looked, or not all the time."""
+    INVALID_EVIDENCE = "invalid-evidence"
+    """Evidence was there and cannot be trusted."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("a verdict is neither true nor false; compare it with a Verdict")
+
+
+class Scope(Record):
+    """The pods and the time of which something is said."""
+
+    pods: tuple[Identifier, ...] = Field(min_length=1)
+    period: Period
+
+    @model_validator(mode="after")
+    def _sorted(self) -> Self:
+        if list(self.pods) != sorted(set(self.pods)):
+            raise ValueError("pods must be sorted and distinct")
+        return self
+
+
+class HiddenBound(Record):
+    """At most this much of each cell's capacity could be hidden training: one row of the account.
+
+    Exactly one of `share_max` (of capacity) and `flop_max` (per interval of the account) is given. Bounds that rest on
+    one statistical statement name it alike, and its miss probability counts once.
+    """
+
+    statement: Identifier
+    miss_probability: Annotated[float, Field(ge=0, lt=1)]
+    scope: Scope
+    share_max: Share | None = None
+    flop_max: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.share_max is None) == (self.flop_max is None):
+            raise ValueError("give exactly one of share_max and flop_max")
+        return self
+
+
+class Joining(Record):
+    """How pods under one verified limit can add up to a single run.
+
+    `contributions[j]` is the most that the (j+1)-th largest pod adds, as a share of its own throughput: 1 for the
+    first, never rising after. The largest run over pods with hidden sums U_1 >= U_2 >= ... is then at most
+    sum_j contributions[j] * U_j.
+    """
+
+    statement: Identifier
+    miss_probability: Annotated[float, Field(ge=0, lt=1)]
+    scope: Scope
+    bytes_per_s_max: Positive
+    contributions: tuple[Share, ...] = Field(min_length=1)
+    rule: Text
+
+    @model_validator(mode="after")
+    def _monotone(self) -> Self:
+        if self.contributions[0] != 1:
+            raise ValueError("the first pod contributes all of itself")
+        if list(self.contributions) != sorted(self.contributions, reverse=True):
+            raise ValueError("contributions must not rise")
+        if len(self.contributions) < len(self.scope.pods):
+            raise ValueError("a contribution is needed for every pod in scope")
+        return self
+
+
+class ExhibitKind(StrEnum):
+    SERIES = "series"
+    """Columns over time; the first column is `time` (RFC 3339)."""
+    TABLE = "table"
+
+
+class Exhibit(Record):
+    """A small table behind an assessment, already reduced, that a report may print or plot."""
+
+    id: Identifier
+    title: Text
+    kind: ExhibitKind
+    columns: tuple[Text, ...] = Field(
+        min_length=1, max_length=64, description="names with their unit last, such as out_bytes_per_s"
+    )
+    rows: tuple[tuple[str | float | None, ...], ...] = Field(max_length=EXHIBIT_ROWS_MAX)
+    limit: NonNegative | None = Field(default=None, description="a horizontal line, in the unit of the columns")
+    unit: Annotated[str, Field(max_length=200)] = ""
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> Self:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError("every row needs one value per column")
+        return self
+
+
+class Assessment(Record):
+    """What one mechanism says of one clause, for some pods and some time."""
+
+    clause: Identifier
+    mechanism: Identifier
+    scope: Scope
+    verdict: Verdict
+    log_e: Annotated[float, Field(ge=LOG_E_MIN, le=LOG_E_MAX)] | None = None
+    hidden: tuple[HiddenBound, ...] = ()
+    joining: tuple[Joining, ...] = ()
+    assumptions: tuple[Text, ...] = ()
+    evidence_ids: tuple[Text, ...] = ()
+    exhibits: tuple[Exhibit, ...] = ()
+    reasons: tuple[Text, ...] = Field(min_length=1)
+    not_checked: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if not self.evidence_ids and (self.hidden or self.joining or self.verdict is Verdict.CONSISTENT):
+            raise ValueError("nothing is consistent or bounded without evidence")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """All that a mechanism may look at: terms, declaration, and evidence that was verified. No clock, no disk."""
+
+    agreement: Agreement
+    clause: Clause
+    declaration: Declaration
+    evidence: Evidence
+    period: Period
+    miss_probability: float
+    """What one statistical statement of this assessment may use of (1 - assurance confidence)."""
+    shared: dict[str, object]
+    """Work that clauses of one mechanism share within one review, such as decoded streams, under the mechanism's name."""
+
+
+class Mechanism(Protocol):
+    """One way of knowing."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def clause_kinds(self) -> frozenset[ClauseKind]: ...
+
+    @property
+    def establishes(self) -> str:
+        """What it can establish, in a sentence."""
+        ...
+
+    @property
+    def cannot_establish(self) -> str: ...
+
+    def appraise(self, case: Case) -> tuple[Assessment, ...]:
+        """What the evidence says of the clause: at least one assessment, also where there is no evidence."""
+        ...
+
+
+MechanismTable = Mapping[ClauseKind, tuple[Mechanism, ...]]

@@ -1,0 +1,188 @@
+"""The nouns of a declaration: fleet -> sites -> clusters -> pods -> chips, with links, sensors and workload claims."""
+
+from __future__ import annotations
+
+import ipaddress
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from inspectorate.canonical import Identifier, Record, Text
+from inspectorate.declaration.catalogue import ChipModel, chip_catalogue
+from inspectorate.keys import Holder
+from inspectorate.quantities import Period, Positive
+
+PODS_MAX = 20_000
+
+
+def _is_network(value: str) -> str:
+    network = ipaddress.ip_network(value)
+    if str(network) != value:
+        raise ValueError(f"write the network as {network}")
+    return value
+
+
+Network = Annotated[str, AfterValidator(_is_network)]
+
+
+class ChipGroup(Record):
+    """So many chips of one model of the catalogue."""
+
+    model: Identifier
+    count: Annotated[int, Field(ge=1, le=10_000_000)]
+
+    @property
+    def chip(self) -> ChipModel:
+        return chip_catalogue()[self.model]
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.model not in chip_catalogue():
+            raise ValueError(f"chip {self.model!r} is not in the catalogue; `inspectorate agreement chips` lists it")
+        return self
+
+
+class Pod(Record):
+    """Chips with high bandwidth among themselves and one link to all else."""
+
+    id: Identifier
+    chips: tuple[ChipGroup, ...] = Field(min_length=1)
+    networks: tuple[Network, ...] = Field(min_length=1, description="the addresses that belong to the pod")
+    peers: tuple[Identifier, ...] = Field(default=(), description="pods with which it openly exchanges traffic")
+
+    def peak_flop_per_s(self, formats: tuple[str, ...]) -> float:
+        """The pod's peak rate [FLOP/s] in whichever of `formats` is fastest, chip by chip."""
+        return sum(group.count * group.chip.peak_flop_per_s(formats) for group in self.chips)
+
+
+class Link(Record):
+    """The way in and out of a pod."""
+
+    pod: Identifier
+    bytes_per_s_max: Positive = Field(description="what the hardware can carry in each direction")
+
+
+class SensorKind(StrEnum):
+    FLOW_EXPORT = "flow-export"
+    """NetFlow, IPFIX or sFlow of a pod's link."""
+
+
+class Sensor(Record):
+    """Something that observes, and who holds it."""
+
+    id: Identifier
+    kind: SensorKind
+    holder: Holder
+    pod: Identifier = Field(description="the pod whose link it observes")
+    silence_s_max: Positive = Field(
+        description="it reports at least this often, traffic or not; longer silence is a gap"
+    )
+    active_timeout_s: Positive = Field(description="a flow that goes on is reported at least this often")
+    sampling_rate: Annotated[int, Field(ge=1)] = Field(default=1, description="one packet in so many is looked at")
+
+
+class WorkloadKind(StrEnum):
+    INFERENCE = "inference"
+    TRAINING = "training"
+    IDLE = "idle"
+    OTHER = "other"
+
+
+class WorkloadClaim(Record):
+    """What the prover says some pods did."""
+
+    id: Identifier
+    kind: WorkloadKind
+    pods: tuple[Identifier, ...] = Field(min_length=1)
+    period: Period
+    description: Text
+
+
+class Cluster(Record):
+    id: Identifier
+    pods: tuple[Pod, ...] = Field(min_length=1)
+
+
+class Site(Record):
+    id: Identifier
+    location: Text
+    clusters: tuple[Cluster, ...] = Field(min_length=1)
+    links: tuple[Link, ...] = ()
+    sensors: tuple[Sensor, ...] = ()
+
+
+class Declaration(Record):
+    """The fleet of one party over one period."""
+
+    id: Identifier
+    party: Identifier
+    period: Period
+    sites: tuple[Site, ...] = Field(min_length=1)
+    claims: tuple[WorkloadClaim, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        pods = [pod.id for pod in self.pods]
+        if len(pods) > PODS_MAX:
+            raise ValueError(f"{len(pods)} pods are more than {PODS_MAX}")
+        _refuse_repeats("pod", pods)
+        _refuse_repeats("sensor", [sensor.id for sensor in self.sensors])
+        _refuse_repeats("link of pod", [link.pod for site in self.sites for link in site.links])
+        _refuse_repeats("claim", [claim.id for claim in self.claims])
+        known = set(pods)
+        for place, names in self._references():
+            unknown = set(names) - known
+            if unknown:
+                raise ValueError(f"{place} names unknown pods: {', '.join(sorted(unknown))}")
+        self._refuse_shared_networks()
+        return self
+
+    def _references(self) -> list[tuple[str, tuple[str, ...]]]:
+        found: list[tuple[str, tuple[str, ...]]] = [(f"claim {claim.id}", claim.pods) for claim in self.claims]
+        for site in self.sites:
+            found += [(f"link of {link.pod}", (link.pod,)) for link in site.links]
+            found += [(f"sensor {sensor.id}", (sensor.pod,)) for sensor in site.sensors]
+        found += [(f"peers of {pod.id}", pod.peers) for pod in self.pods]
+        return found
+
+    def _refuse_shared_networks(self) -> None:
+        """No address belongs to two pods: a network may lie within another only if both are of one pod."""
+        declared = sorted(
+            ((ipaddress.ip_network(network), pod.id) for pod in self.pods for network in pod.networks),
+            key=lambda item: (item[0].version, int(item[0].network_address), item[0].prefixlen),
+        )
+        # Two networks are apart, or one lies within the other; in this order the outer ones that are still open come last.
+        around: list[tuple[IPv4Network | IPv6Network, str]] = []
+        for network, pod in declared:
+            while around and not _overlap(around[-1][0], network):
+                around.pop()
+            other = next(((outer, owner) for outer, owner in around if owner != pod), None)
+            if other:
+                raise ValueError(f"network {network} of {pod} overlaps {other[0]} of {other[1]}")
+            around.append((network, pod))
+
+    @property
+    def pods(self) -> tuple[Pod, ...]:
+        return tuple(pod for site in self.sites for cluster in site.clusters for pod in cluster.pods)
+
+    @property
+    def sensors(self) -> tuple[Sensor, ...]:
+        return tuple(sensor for site in self.sites for sensor in site.sensors)
+
+    def link(self, pod_id: str) -> Link | None:
+        return next((link for site in self.sites for link in site.links if link.pod == pod_id), None)
+
+    def sensor(self, sensor_id: str) -> Sensor | None:
+        return next((sensor for sensor in self.sensors if sensor.id == sensor_id), None)
+
+
+def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
+
+
+def _refuse_repeats(what: str, names: list[str]) -> None:
+    if len(set(names)) != len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1}) if len(names) < 1000 else ["…"]
+        raise ValueError(f"{what} declared twice: {', '.join(repeated)}")

@@ -1,0 +1,181 @@
+"""Statements: in-toto Statement v1, with one predicate type per kind of evidence.
+
+    {"_type": "https://in-toto.io/Statement/v1",
+     "subject": [{"name": ..., "digest": {"sha256": ...}}],      the payloads, by digest
+     "predicateType": "https://inspectorate.example/flow-export/v1",
+     "predicate": {...}}
+
+The JSON Schema of every predicate is published under `docs/schemas/` and generated from the records below. A predicate
+type that is not in the list is refused: nothing is skipped because it is new.
+Format: in-toto Attestation Framework, Statement v1.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from inspectorate.canonical import Digest, Identifier, Record, Text, first_fault
+from inspectorate.quantities import Period, Time
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
+"""One payload may not be larger: a reader holds one at a time in memory."""
+
+Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+FilePath = Annotated[str, StringConstraints(pattern=r"^[a-z]+/[A-Za-z0-9._-]{1,200}$")]
+
+
+class PredicateType(StrEnum):
+    DECLARATION = "https://inspectorate.example/declaration/v1"
+    FLOW_EXPORT = "https://inspectorate.example/flow-export/v1"
+    CUSTODY = "https://inspectorate.example/custody-event/v1"
+    BUNDLE = "https://inspectorate.example/bundle/v1"
+
+
+class Origin(StrEnum):
+    """Where evidence comes from. Simulated evidence is marked in every statement, and the review says so."""
+
+    RECORDED = "recorded"
+    SIMULATED = "simulated"
+
+
+class _Predicate(Record):
+    """What every predicate says, whatever its kind."""
+
+    origin: Origin
+
+
+class DeclarationMade(_Predicate):
+    """The prover hands over its declaration (the subject) for a period."""
+
+    party: Identifier
+    period: Period
+    made_at: Time
+
+
+class FlowExportSegment(_Predicate):
+    """A stretch of one sensor's flow export, as its datagrams arrived (the subject).
+
+    Segments of a stream are numbered from 0 and chained by digest, and the last says so: a hole in the middle, a cut
+    at the end and a second history are all visible.
+    """
+
+    sensor: Identifier
+    stream: Identifier = Field(description="a fresh name each time the collector starts")
+    sequence: int = Field(ge=0)
+    previous: Digest | None = Field(
+        default=None, description="digest of the envelope of the segment before; none for the first"
+    )
+    final: bool
+    period: Period = Field(description="when the collector listened; datagrams or not")
+    media_type: Literal["application/vnd.tcpdump.pcap", "application/x-ndjson"]
+    payload_bytes: int = Field(ge=0, le=PAYLOAD_BYTES_MAX)
+    datagrams: int = Field(ge=0)
+    dropped: int = Field(ge=0, description="datagrams that the kernel received and this collector never saw")
+    recorder: Text
+
+    @model_validator(mode="after")
+    def _chained(self) -> Self:
+        if (self.sequence == 0) != (self.previous is None):
+            raise ValueError("the first segment, and only the first, has no previous one")
+        return self
+
+
+class CustodyAction(StrEnum):
+    INSTALLED = "installed"
+    SEALED = "sealed"
+    OPENED = "opened"
+    HANDED_OVER = "handed-over"
+    REMOVED = "removed"
+
+
+class CustodyEvent(_Predicate):
+    """Something happened to a sensor or a piece of evidence (the subject, or `sensor`)."""
+
+    action: CustodyAction
+    sensor: Identifier | None = None
+    by: Identifier
+    to: Identifier | None = None
+    at: Time
+    note: Text | None = None
+
+
+class FileEntry(Record):
+    digest: Digest
+    size: int = Field(ge=0)
+
+
+class BundleManifest(_Predicate):
+    """Every file of a bundle but the manifest itself."""
+
+    created_at: Time
+    files: dict[FilePath, FileEntry] = Field(min_length=1, max_length=500_000)
+
+
+Predicate = DeclarationMade | FlowExportSegment | CustodyEvent | BundleManifest
+
+PREDICATES: dict[PredicateType, type[Predicate]] = {
+    PredicateType.DECLARATION: DeclarationMade,
+    PredicateType.FLOW_EXPORT: FlowExportSegment,
+    PredicateType.CUSTODY: CustodyEvent,
+    PredicateType.BUNDLE: BundleManifest,
+}
+
+
+class Sha256(Record):
+    sha256: Hex
+
+
+class Subject(Record):
+    name: Text
+    digest: Sha256
+
+    @property
+    def digest_text(self) -> str:
+        return f"sha256:{self.digest.sha256}"
+
+
+class Statement(Record):
+    """An in-toto Statement v1 whose predicate is one of ours."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    type_: Literal["https://in-toto.io/Statement/v1"] = Field(default="https://in-toto.io/Statement/v1", alias="_type")
+    subject: tuple[Subject, ...] = Field(min_length=1, max_length=1000)
+    predicate_type: PredicateType = Field(alias="predicateType")
+    predicate: Predicate
+
+    @model_validator(mode="before")
+    @classmethod
+    def _predicate_of_its_type(cls, value: object) -> object:
+        """Parse the predicate as what its type says; a union would accept whatever happens to fit."""
+        if not isinstance(value, dict) or not isinstance(value.get("predicate"), dict):
+            return value
+        if set(value) != {"_type", "subject", "predicateType", "predicate"}:
+            raise ValueError("needs exactly _type, subject, predicateType and predicate")
+        known = {kind.value: record for kind, record in PREDICATES.items()}
+        record = known.get(str(value["predicateType"]))
+        if record is None:
+            raise ValueError(f"predicate type {value['predicateType']!r} is not known")
+        try:
+            return {**value, "predicate": record.model_validate(value["predicate"])}
+        except ValidationError as fault:
+            raise ValueError(f"predicate.{first_fault(fault)}") from None
+
+    @model_validator(mode="after")
+    def _matches(self) -> Self:
+        if type(self.predicate) is not PREDICATES[self.predicate_type]:
+            raise ValueError("the predicate is not of its predicate type")
+        return self
+
+
+def make_statement(predicate: Predicate, subjects: dict[str, str]) -> Statement:
+    """A statement about payloads, given as name -> digest (`sha256:<hex>`)."""
+    kind = next(kind for kind, record in PREDICATES.items() if type(predicate) is record)
+    named = tuple(
+        Subject(name=name, digest=Sha256(sha256=digest.removeprefix("sha256:"))) for name, digest in subjects.items()
+    )
+    return Statement(subject=named, predicate_type=kind, predicate=predicate)

@@ -1,0 +1,74 @@
+"""Constants of the interconnect mechanism, each with its source, and the rule by which pods join.
+
+Limits stand in the agreement; these are properties of meters and of training methods.
+"""
+
+from __future__ import annotations
+
+METER_EXCESS_RATE = 1e-5
+"""Chance, given all before, that an intact meter reports more than limit x (1 + tolerance) in an interval in which the pod
+kept the limit. An assumption on the verifier's meters, stated in every assessment: exact meters do not over-count, and
+for sampled ones the lower bound is taken at this miss probability. Two meters of one run differed by 0.55 % at most in
+the lab (docs/lab.md), all of it under-counting."""
+
+ARRIVAL_SLACK_S = 2.0
+"""A record may arrive this much later than its exporter's active timeout says: export queues and clock granularity."""
+
+FRAME_BYTES_MAX = 9_216.0
+"""No packet is larger: jumbo frames, as switches configure them. Bounds on sampled traffic are scaled by it."""
+
+METER_DISAGREEMENT = 0.02
+"""Two intact meters of one link may differ by this much beyond their bounds: layer-2 against layer-3 counts, flows that
+one of them dropped. Four sources agreed within 0.55 % in the lab (docs/lab.md)."""
+
+ISOLATION_EXCESS_RATE = 1e-5
+"""As METER_EXCESS_RATE, for traffic between two pods that did not declare each other."""
+
+MATCH_LAGS = 16
+"""An exchange is looked for by asking whether what left one pod equals what entered another at the same time better than
+it equals what entered at any of this many earlier times."""
+MATCH_RATE_MAX = 0.1
+"""Chance, given all before, that two pods that do not exchange anything match best at lag zero in both directions. For
+exchangeable values it is at most (1/17)^2; load that is common to all pods raises it. Set far above what honest simulated
+sites with common flash crowds show (docs/worlds.md)."""
+MATCH_BYTES_PER_S_MIN = 1_000.0
+"""Traffic below this is not compared: keep-alives and canaries of different pods are alike without being an exchange."""
+PAIRS_MAX = 2_000
+"""Sites with more pairs of pods than this are not searched for exchanges through third parties, and told so."""
+
+BYTES_PER_FLOP_DEMONSTRATED = 1.1e-10
+"""The least traffic per training FLOP, per pod and direction, that a published run has needed. Covenant-72B (SparseLoCo,
+2026): 72e9 parameters x 16 bit / 146 = 0.99 GB sent per 20 minutes of compute on peers of 8 B200; at 40 % of 2.25e15 FLOP/s
+per chip these do 8.6e18 FLOP between two exchanges. INTELLECT-1 needed more."""
+PROGRESS_ALLOWANCE = 10.0
+"""How much better than the best published run an adversary is assumed to be."""
+
+
+def further_pod_share(bytes_per_s_max: float, pod_flop_per_s: float) -> float:
+    """What a further pod adds to a joint run, as a share of its own throughput, under a verified limit.
+
+    Conservative rule, until the interconnect planner gives the best method of all: training that would need
+    `need` = pod_flop_per_s x BYTES_PER_FLOP_DEMONSTRATED / PROGRESS_ALLOWANCE bytes per second and direction to run at full
+    speed runs at most at the share limit / need, and never above 1. Small pods need little, so that for them a limit fit
+    for inference joins all pods in full: measured in docs/lab.md, a limit that slowed data-parallel training 800-fold
+    slowed low-communication training of a toy model 1.5-fold.
+
+    Units: bytes/s, FLOP/s; the result is a share in [0, 1].
+    """
+    need = pod_flop_per_s * BYTES_PER_FLOP_DEMONSTRATED / PROGRESS_ALLOWANCE
+    return min(1.0, bytes_per_s_max / need) if need > 0 else 1.0
+
+
+def joining_contributions(pods: int, bytes_per_s_max: float, pod_flop_per_s_min: float) -> tuple[float, ...]:
+    """The contributions of the first, second, ... pod of a group under one limit.
+
+    `pod_flop_per_s_min` is the rate of the slowest pod of the group, for which the share is largest.
+    """
+    share = further_pod_share(bytes_per_s_max, pod_flop_per_s_min)
+    return (1.0,) + (share,) * (pods - 1)
+
+
+JOINING_RULE = (
+    "a further pod adds at most limit / (rate x 1.1e-11 byte per FLOP) of itself: ten times less traffic per FLOP than "
+    "the most frugal published run (Covenant-72B, 2026)"
+)

@@ -1,0 +1,248 @@
+"""What one sensor saw of one pod's link.
+
+Procedure (`observe_sensor`):
+
+1. The segments of its stream are decoded in order, and the bytes between the pod and every other place are summed per
+   interval: at least what lies wholly in the interval, at most all that overlaps it.
+2. Counts of a sampling sensor are widened by the error of sampling, at the miss probability that the case allows,
+   divided by the number of bounds drawn.
+3. What lost datagrams and unreadable records could have carried is added to the upper bounds: never more than the link
+   carries in the time they span.
+4. An interval is *observed* if the collector listened from its start until active flows of that time must have been
+   reported, and the exporter was never silent for longer than it declared. Silence hides also what was under way when it
+   began: flows that were active then and had not been reported, back to one active timeout before.
+
+An interval that was not observed has numbers too, but they mean nothing: `observed` says which do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspectorate.declaration import Declaration, Pod, Sensor
+from inspectorate.evidence import Stream
+from inspectorate.mechanisms.interconnect.flows.addresses import AddressMap
+from inspectorate.mechanisms.interconnect.flows.capture import read_datagrams
+from inspectorate.mechanisms.interconnect.flows.decoder import FlowDecoder
+from inspectorate.mechanisms.interconnect.flows.outcomes import Limits
+from inspectorate.mechanisms.interconnect.flows.report import DecodeReport
+from inspectorate.mechanisms.interconnect.flows.sums import PairTable
+from inspectorate.mechanisms.interconnect.margins import sampled_lower, sampled_upper, unseen_bytes
+from inspectorate.mechanisms.interconnect.reference import ARRIVAL_SLACK_S
+from inspectorate.mechanisms.interconnect.traffic import Floats, Flow, Mask, PeerTraffic, Times
+from inspectorate.quantities import from_ns, to_ns
+
+PEERS_APART_MAX = 16
+"""In a fleet of more pods than this, those that a pod did not declare as peers are counted together: a table has a cell
+for every pair of places and interval."""
+OTHER_PODS = "other-pods"
+"""The name under which they are counted.."""
+
+
+SILENCES_TOLD = 4
+"""How many silences a report names one by one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensorView:
+    """One sensor's view of a pod's link on one grid of intervals."""
+
+    sensor: str
+    pod: str
+    sent: Flow
+    received: Flow
+    peers: Mapping[str, PeerTraffic]
+    observed: Mask
+    sampled: bool
+    holders: tuple[str, ...]
+    evidence_ids: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def observe_sensor(
+    sensor: Sensor,
+    stream: Stream,
+    *,
+    declaration: Declaration,
+    payload: Callable[[str], bytes],
+    grids: Mapping[float, Times],
+    miss_probability: float,
+) -> dict[float, SensorView]:
+    """What a sensor saw, on each of several grids (procedure in the module's docstring)."""
+    pod = next(pod for pod in declaration.pods if pod.id == sensor.pod)
+    groups = address_groups(pod, declaration.pods)
+    addresses = AddressMap.build(groups)
+    # (1)
+    decoder = FlowDecoder(sampling_default=float(sensor.sampling_rate))
+    tables = {step: PairTable(addresses, edges) for step, edges in grids.items()}
+    arrivals: list[NDArray[np.int64]] = []
+    for segment in stream.segments:
+        data = payload(segment.payload)
+        arrivals.append(read_datagrams(data, Limits()).rows["arrival_ns"].copy())
+        for batch in decoder.decode_segment(data):
+            for table in tables.values():
+                table.add(batch.records)
+    report = decoder.report()
+    link = declaration.link(pod.id)
+    return {
+        step: _view(
+            sensor,
+            stream,
+            pod,
+            table=tables[step],
+            edges=edges,
+            report=report,
+            arrivals=np.concatenate(arrivals) if arrivals else np.empty(0, np.int64),
+            link_bytes_per_s=link.bytes_per_s_max if link else None,
+            miss_probability=miss_probability,
+        )
+        for step, edges in grids.items()
+    }
+
+
+def address_groups(pod: Pod, pods: Sequence[Pod]) -> dict[str, tuple[str, ...]]:
+    """The places that matter to a pod's link, with their networks: itself first, then its peers, then the other pods."""
+    others = [other for other in pods if other.id != pod.id]
+    apart = [other for other in others if len(pods) <= PEERS_APART_MAX or other.id in pod.peers]
+    groups = {pod.id: pod.networks} | {other.id: other.networks for other in apart}
+    together = tuple(network for other in others if other not in apart for network in other.networks)
+    return groups | ({OTHER_PODS: together} if together else {})
+
+
+def _view(
+    sensor: Sensor,
+    stream: Stream,
+    pod: Pod,
+    *,
+    table: PairTable,
+    edges: Times,
+    report: DecodeReport,
+    arrivals: NDArray[np.int64],
+    link_bytes_per_s: float | None,
+    miss_probability: float,
+) -> SensorView:
+    """Steps 2 to 4 on one grid."""
+    own = table.pods.index(pod.id)
+    others = [place for place in range(len(table.pods)) if place != own]
+    bounds = _Bounds(table, miss_probability / (2 * (len(edges) - 1) * len(others)))
+    # (2)
+    sent = {place: bounds.flow(own, place) for place in others}
+    received = {place: bounds.flow(place, own) for place in others}
+    # (3)
+    unseen = unseen_bytes(report, stream, sensor, edges, link_bytes_per_s)
+    if table.saturated:
+        unseen = np.full(len(edges) - 1, np.inf)
+    # (4)
+    silent = silences(arrivals, stream, silence_s_max=sensor.silence_s_max)
+    observed = listened_through(stream, edges, tail_s=sensor.active_timeout_s + ARRIVAL_SLACK_S)
+    for start, end in silent:
+        observed &= ~_touched(edges, start - round((sensor.active_timeout_s + ARRIVAL_SLACK_S) * 1e9), end)
+    return SensorView(
+        sensor=sensor.id,
+        pod=pod.id,
+        sent=_total(sent.values(), unseen),
+        received=_total(received.values(), unseen),
+        peers={
+            table.pods[place]: PeerTraffic(
+                sent=_total([sent[place]], unseen), received=_total([received[place]], unseen)
+            )
+            for place in others
+            if place != 0
+        },
+        observed=observed,
+        sampled=table.sampled is not None,
+        holders=tuple(sorted({holder.value for segment in stream.segments for holder in segment.holders})),
+        evidence_ids=stream.evidence_ids,
+        notes=_notes(sensor, silent, observed, report),
+    )
+
+
+class _Bounds:
+    """Bounds on the bytes from one place to another, per interval, from a table's exact and sampled sums."""
+
+    def __init__(self, table: PairTable, miss_probability: float) -> None:
+        self._exact = table.exact
+        self._sampled = table.sampled
+        self._miss = miss_probability
+
+    def flow(self, source: int, target: int) -> Flow:
+        cells = (slice(None), source, target)
+        lower, estimate, upper = (
+            values[cells].astype(np.float64)
+            for values in (self._exact.bytes_lower, self._exact.bytes_estimate, self._exact.bytes_upper)
+        )
+        if self._sampled is None:
+            return Flow(lower=lower, estimate=estimate, upper=upper)
+        rate = np.maximum(self._sampled.rate_max[cells].astype(np.float64), self._rate_seen())
+        estimate = estimate + self._sampled.bytes_estimate[cells]
+        return Flow(
+            lower=lower + sampled_lower(self._sampled.bytes_lower[cells], rate, self._miss),
+            estimate=estimate,
+            upper=upper + sampled_upper(self._sampled.bytes_upper[cells], rate, self._miss),
+        )
+
+    def _rate_seen(self) -> float:
+        """The highest rate of the stream: a cell without a sample was sampled at some rate all the same."""
+        assert self._sampled is not None
+        return float(self._sampled.rate_max.max())
+
+
+def _total(flows: Iterable[Flow], unseen: Floats) -> Flow:
+    """The sum of flows between different places; what was unseen could have been any of them."""
+    parts = list(flows)
+    lower = np.sum([part.lower for part in parts], axis=0)
+    estimate = np.sum([part.estimate for part in parts], axis=0)
+    upper = np.sum([part.upper for part in parts], axis=0) + unseen
+    return Flow(lower=lower, estimate=np.clip(estimate, lower, upper), upper=upper)
+
+
+def silences(arrivals: NDArray[np.int64], stream: Stream, *, silence_s_max: float) -> tuple[tuple[int, int], ...]:
+    """Stretches [ns] in which the collector listened and nothing came for longer than a live exporter may be silent.
+
+    The beginning and the end of listening count like arrivals: an exporter that never spoke was silent throughout.
+    """
+    limit = round(silence_s_max * 1e9)
+    found: list[tuple[int, int]] = []
+    times = np.sort(arrivals)
+    for period in stream.listened:
+        start, end = to_ns(period.start), to_ns(period.end)
+        inside = times[(times >= start) & (times < end)]
+        marks = np.concatenate(([start], inside, [end]))
+        long = np.flatnonzero(np.diff(marks) > limit)
+        found += [(int(marks[place]), int(marks[place + 1])) for place in long]
+    return tuple(found)
+
+
+def listened_through(stream: Stream, edges: Times, *, tail_s: float) -> Mask:
+    """Intervals through which, and for `tail_s` after which, the collector listened without a break."""
+    through = np.zeros(len(edges) - 1, dtype=np.bool_)
+    tail = round(tail_s * 1e9)
+    for period in stream.listened:
+        through |= (edges[:-1] >= to_ns(period.start)) & (edges[1:] + tail <= to_ns(period.end))
+    return through
+
+
+def _touched(edges: Times, start_ns: int, end_ns: int) -> Mask:
+    """Intervals that overlap a stretch of time."""
+    touched: Mask = (edges[:-1] < end_ns) & (edges[1:] > start_ns)
+    return touched
+
+
+def _notes(sensor: Sensor, silent: Sequence[tuple[int, int]], observed: Mask, report: DecodeReport) -> tuple[str, ...]:
+    """Why something was not observed or not read, in words."""
+    notes = [
+        f"{sensor.id} reported nothing from {from_ns(a):%H:%M:%S} to {from_ns(b):%H:%M:%S} UTC"
+        for a, b in silent[:SILENCES_TOLD]
+    ]
+    if len(silent) > SILENCES_TOLD:
+        notes.append(f"{sensor.id} was silent {len(silent) - SILENCES_TOLD} more times")
+    if not notes and not observed.all():
+        notes.append(f"the collector of {sensor.id} did not listen throughout, and long enough afterwards")
+    notes += [
+        f"{sensor.id}: {count} times {reason.value.replace('_', ' ')}" for reason, count in report.rejections.items()
+    ]
+    return tuple(notes)

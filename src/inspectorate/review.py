@@ -1,0 +1,292 @@
+"""The one pass: an agreement, a bundle and the reviewer's trust anchors in; findings and the largest hidden run out.
+
+    1. the agreement as it stood on the day of the review
+    2. the bundle: every byte as its signed manifest says
+    3. the statements: signed by keys that the reviewer trusts, for what they say
+    4. the ledger: every statement is in it, under one checkpoint, and nothing that is in it was left out
+    5. the declaration: exactly one, of a party to the agreement
+    6. the evidence: streams in order, and everything that is wrong with the rest
+    7. the mechanisms: clause by clause, from an explicit registry
+    8. the account: how much could be hidden
+    9. the findings
+
+The pass is pure. Files, keys, and the reading of the clock come in as arguments; nothing is fetched and nothing written.
+A refusal (`RejectedEvidence`) is not a finding: no verdict comes out of a bundle that was tampered with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from pydantic import Field
+
+from inspectorate.account import Account, take_account
+from inspectorate.agreement import Agreement, ClauseKind
+from inspectorate.assessment import Assessment, Case, Mechanism, MechanismTable, Verdict
+from inspectorate.canonical import Digest, Identifier, Record, Text
+from inspectorate.declaration import Declaration, parse_declaration
+from inspectorate.errors import EvidenceError, InputError
+from inspectorate.evidence import (
+    INVALIDATING,
+    Bundle,
+    DeclarationMade,
+    Evidence,
+    Problem,
+    ProblemKind,
+    RejectedEvidence,
+    VerifiedStatement,
+    read_statements,
+    receive,
+)
+from inspectorate.findings import Finding, fuse
+from inspectorate.keys import TrustAnchors
+from inspectorate.ledger import ProofVerifier, VerifiedInclusion, proof_origin
+from inspectorate.mechanisms.interconnect.appraise import INTERCONNECT
+from inspectorate.quantities import Period, Time
+
+MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT,)
+"""Every way of knowing that this program has."""
+
+INTERVAL_S = 3600.0
+"""Length of an interval of the account unless the reviewer says otherwise."""
+
+EXIT_CODES = MappingProxyType(
+    {
+        Verdict.CONSISTENT: 0,
+        Verdict.INCONCLUSIVE: 10,
+        Verdict.NOT_OBSERVED: 10,
+        Verdict.INCONSISTENT: 20,
+        Verdict.INVALID_EVIDENCE: 30,
+    }
+)
+
+
+class LedgerState(Record):
+    """The log in which the statements stand."""
+
+    origin: Text
+    tree_size: int
+    root: Text
+    witnesses: tuple[Text, ...]
+
+
+class Review(Record):
+    """What one review found. Its JSON form is published as docs/schemas/review.json."""
+
+    agreement: Identifier
+    agreement_version: int
+    agreement_title: Text
+    declaration: Identifier
+    declaration_digest: Digest
+    party: Identifier
+    pods: tuple[Identifier, ...]
+    period: Period
+    as_of: Time
+    with_proposed: bool = Field(description="whether proposed amendments were counted as adopted")
+    simulated: bool = Field(description="whether any evidence came out of a simulated world")
+    ledger: LedgerState | None
+    statements: int = Field(description="how many statements were verified")
+    problems: tuple[Problem, ...]
+    findings: tuple[Finding, ...]
+    account: Account
+    not_checked: tuple[Text, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The gravest of all: an alarm first, then invalid evidence, then what was not established."""
+        found = {finding.verdict for finding in self.findings}
+        if any(problem.kind in INVALIDATING for problem in self.problems):
+            found.add(Verdict.INVALID_EVIDENCE)
+        grave = (Verdict.INCONSISTENT, Verdict.INVALID_EVIDENCE, Verdict.NOT_OBSERVED, Verdict.INCONCLUSIVE)
+        return next((verdict for verdict in grave if verdict in found), Verdict.CONSISTENT)
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.verdict]
+
+
+def review(
+    bundle: Bundle,
+    *,
+    agreement: Agreement,
+    anchors: TrustAnchors,
+    as_of: datetime,
+    interval_s: float = INTERVAL_S,
+    with_proposed: bool = False,
+) -> Review:
+    """Review an opened bundle (step 2 is `Bundle.open`, which checks every byte).
+
+    Raises `InputError` where agreement or options cannot be used, `RejectedEvidence` where no verdict may be given.
+    """
+    # (1)
+    try:
+        terms = agreement.on(as_of, with_proposed=with_proposed)
+    except ValueError as fault:
+        raise InputError(str(fault), remedy="choose another date or agreement") from None
+    # (3)
+    statements, problems = read_statements(bundle, anchors=anchors)
+    # (4)
+    ledger, not_logged, ledger_problems = _check_ledger(bundle, statements, anchors)
+    # (5)
+    declaration, digest = _find_declaration(bundle, statements, not_logged, terms)
+    # (6)
+    evidence = receive(
+        bundle,
+        statements,
+        not_logged=not_logged,
+        sensors=[sensor.id for sensor in declaration.sensors],
+        period=declaration.period,
+    )
+    all_problems = (*problems, *ledger_problems, *evidence.problems)
+    # (7)
+    assessments = _appraise(terms, declaration, evidence, MECHANISMS)
+    # (8)
+    account = take_account(
+        assessments,
+        capacities={
+            pod.id: pod.peak_flop_per_s(terms.counted_formats) * terms.utilisation.max for pod in declaration.pods
+        },
+        period=declaration.period,
+        interval_s=interval_s,
+        confidence=terms.assurance_confidence,
+    )
+    # (9)
+    return Review(
+        agreement=terms.id,
+        agreement_version=terms.version,
+        agreement_title=terms.title,
+        declaration=declaration.id,
+        declaration_digest=digest,
+        party=declaration.party,
+        pods=tuple(pod.id for pod in declaration.pods),
+        period=declaration.period,
+        as_of=as_of,
+        with_proposed=with_proposed,
+        simulated=evidence.simulated,
+        ledger=ledger,
+        statements=len(statements),
+        problems=all_problems,
+        findings=fuse(terms, assessments, account, as_of=as_of),
+        account=account,
+        not_checked=_not_checked(anchors, evidence),
+    )
+
+
+def _check_ledger(
+    bundle: Bundle, statements: Collection[VerifiedStatement], anchors: TrustAnchors
+) -> tuple[LedgerState | None, dict[str, str], tuple[Problem, ...]]:
+    """Step 4. Returns the log's state, why statements are not logged, and which entries were withheld."""
+    if not anchors.ledgers:
+        return None, {}, ()
+    verifiers = {ledger.origin: ProofVerifier(ledger) for ledger in anchors.ledgers}
+    not_logged: dict[str, str] = {}
+    proven: dict[str, VerifiedInclusion] = {}
+    for statement in statements:
+        proof = bundle.proof(statement.digest)
+        if proof is None:
+            not_logged[statement.digest] = "it came without a ledger proof"
+            continue
+        try:
+            proven[statement.digest] = _verify_proof(proof, statement.digest, verifiers)
+        except EvidenceError as fault:
+            not_logged[statement.digest] = fault.problem
+    states = {(p.origin, p.tree_size, p.root) for p in proven.values()}
+    if not states:
+        return None, not_logged, ()
+    if len(states) > 1:
+        raise RejectedEvidence(
+            ProblemKind.FORKED,
+            f"its ledger proofs lead to {len(states)} different checkpoints",
+            remedy="ask for all proofs under one checkpoint",
+        )
+    first = next(iter(proven.values()))
+    state = LedgerState(
+        origin=first.origin, tree_size=first.tree_size, root=first.root.hex(), witnesses=tuple(first.witnesses)
+    )
+    return state, not_logged, _withheld(state, {p.index for p in proven.values()})
+
+
+def _verify_proof(proof: bytes, statement_digest: str, verifiers: Mapping[str, ProofVerifier]) -> VerifiedInclusion:
+    """Verify one proof under the anchor of the log that it names. The entry is the statement's digest, raw."""
+    where = f"proof of {statement_digest[:19]}…"
+    origin = proof_origin(proof, where=where)
+    if origin not in verifiers:
+        raise EvidenceError(f"its proof leads to the log {origin!r}, which is no trust anchor", where=where)
+    return verifiers[origin].verify(proof, bytes.fromhex(statement_digest.removeprefix("sha256:")), where=where)
+
+
+def _withheld(state: LedgerState, seen: set[int]) -> tuple[Problem, ...]:
+    missing = state.tree_size - len(seen)
+    if not missing:
+        return ()
+    first = [index for index in range(min(state.tree_size, len(seen) + 10)) if index not in seen][:10]
+    return (
+        Problem(
+            kind=ProblemKind.WITHHELD,
+            subject=f"log {state.origin}",
+            detail=f"{missing} of {state.tree_size} entries are not in the bundle, the first at {', '.join(map(str, first))}",
+        ),
+    )
+
+
+def _find_declaration(
+    bundle: Bundle, statements: Collection[VerifiedStatement], not_logged: dict[str, str], terms: Agreement
+) -> tuple[Declaration, str]:
+    """Step 5. Raises `RejectedEvidence` if there is not exactly one usable declaration of a party."""
+    made = [s for s in statements if isinstance(s.predicate, DeclarationMade)]
+    usable = [s for s in made if s.digest not in not_logged]
+    if not usable:
+        why = f": {not_logged[made[0].digest]}" if made else ""
+        raise RejectedEvidence(ProblemKind.MISSING, f"no declaration that could be verified{why}")
+    if len({s.statement.subject[0].digest_text for s in usable}) > 1:
+        raise RejectedEvidence(ProblemKind.FORKED, f"{len(usable)} different declarations")
+    digest = usable[0].statement.subject[0].digest_text
+    declaration = parse_declaration(bundle.payload(digest), where="declaration")
+    predicate = usable[0].predicate
+    assert isinstance(predicate, DeclarationMade)
+    if declaration.party != predicate.party or declaration.period != predicate.period:
+        raise RejectedEvidence(ProblemKind.OUT_OF_PERIOD, "the declaration is of another party or time than signed for")
+    if declaration.party not in terms.parties:
+        raise InputError(
+            f"{declaration.party} is no party to {terms.id}", remedy=f"its parties are {', '.join(terms.parties)}"
+        )
+    return declaration, digest
+
+
+def _appraise(
+    terms: Agreement, declaration: Declaration, evidence: Evidence, mechanisms: tuple[Mechanism, ...]
+) -> tuple[Assessment, ...]:
+    """Step 7: every mechanism on every clause of its kinds."""
+    table: MechanismTable = {kind: tuple(m for m in mechanisms if kind in m.clause_kinds) for kind in ClauseKind}
+    statements = max(1, sum(len(table[clause.kind]) for clause in terms.clauses))
+    shared: dict[str, object] = {}
+    found: list[Assessment] = []
+    for clause in terms.clauses:
+        for mechanism in table[clause.kind]:
+            case = Case(
+                agreement=terms,
+                clause=clause,
+                declaration=declaration,
+                evidence=evidence,
+                period=declaration.period,
+                miss_probability=(1 - terms.assurance_confidence) / statements,
+                shared=shared,
+            )
+            assessments = mechanism.appraise(case)
+            assert assessments, f"{mechanism.name} said nothing of {clause.id}"
+            found += assessments
+    return tuple(found)
+
+
+def _not_checked(anchors: TrustAnchors, evidence: Evidence) -> tuple[str, ...]:
+    """What this pass did not look at, whatever the clauses."""
+    found = ["whether the chips that are declared are all the chips there are"]
+    if not anchors.ledgers:
+        found.append("the ledger: the reviewer's anchors name none, so evidence could have been left out unseen")
+    elif not any(ledger.witnesses_min for ledger in anchors.ledgers):
+        found.append("whether the log shows others the same history: the anchors ask for no witness")
+    if not evidence.custody:
+        found.append("who held the sensors: there are no custody statements")
+    return tuple(found)
