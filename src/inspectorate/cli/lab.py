@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, print_json
+from inspectorate.cli.options import NEW_PATH, json_option, now, print_json
+from inspectorate.errors import InputError
 from inspectorate.lab.bench import Options, run
 from inspectorate.lab.limit import HEAD_ROOM, LINK_LIMIT_BYTES_PER_S, derive
-from inspectorate.lab.record import record
+from inspectorate.lab.package import LOG_ORIGIN, SiteKeys, package
+from inspectorate.lab.record import Ledger, record
 from inspectorate.lab.scenario import SCENARIOS, Scenario, by_name
 from inspectorate.lab.truth import Direction, GroundTruth
+from inspectorate.ledger import Log
 
 _WIDTH = 120
 """Wide enough for the tables wherever the output goes."""
@@ -83,16 +86,35 @@ def run_command(**options: Any) -> None:
 
 @lab.command("record")
 @_common
-@click.option("--key", "key_path", type=EXISTING_FILE, required=True, help="The collector's signing key (PEM).")
-def record_command(key_path: Path, **options: Any) -> None:
-    """Run a scenario with collectors and keep what they signed."""
+def record_command(**options: Any) -> None:
+    """Run a scenario with a collector, and make a site of it that can be reviewed.
+
+    OUT/site holds the bundle, the reviewer's trust anchors and the truth; OUT/keys the private keys, made for this
+    recording; OUT/recording and OUT/ledger what was collected.
+    """
     asked = RunOptions(**options)
+    if asked.out.exists() and any(asked.out.iterdir()):
+        raise InputError("is not empty", where=str(asked.out), remedy="name a new directory")
+    keys = SiteKeys.make(asked.out / "keys")
+    ledger = Ledger(folder=asked.out / "ledger", key=asked.out / "keys" / "log.pem")
+    Log.create(ledger.folder, LOG_ORIGIN, keys.log).close()
     chosen = by_name(asked.scenario)
     with _progress_bar() as bar:
-        recording = record(chosen, asked.bench(), key=key_path, progress=_Teller(bar, chosen))
+        recording = record(
+            chosen,
+            replace(asked.bench(), directory=asked.out / "recording"),
+            key=asked.out / "keys" / "collector.pem",
+            progress=_Teller(bar, chosen),
+            ledger=ledger,
+        )
+    site = asked.out / "site"
+    package(recording, out=site, keys=keys, folder=asked.out, now=now())
     _show(recording.truth, asked.as_json)
     if not asked.as_json:
-        click.echo(f"evidence: {recording.evidence}\ntruth:    {recording.truth_path}")
+        click.echo(f"site:   {site}")
+        click.echo(
+            f"review: inspectorate review {site}/site.tar --agreement inference-only --anchors {site}/anchors.yaml"
+        )
 
 
 def _progress_bar() -> Progress:

@@ -1,0 +1,29 @@
+"""What the programs of the bench share: JSON lines on standard output, waiting for a wall-clock time, text to learn from.
+
+The text is the language reference that ships with Python (`pydoc_data.topics`, about half a million characters of
+English): real prose, on every machine, nothing to fetch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pydoc_data.topics import topics
+
+
+def emit(event: str, **fields: object) -> None:
+    """Write one JSON line with the time of writing."""
+    sys.stdout.write(json.dumps({"event": event, "at": round(time.time(), 3), **fields}) + "\n")
+    sys.stdout.flush()
+
+
+def wait_until(at_unix_s: float) -> None:
+    """Sleep until a wall-clock time; return at once if it has passed."""
+    while (left_s := at_unix_s - time.time()) > 0:
+        time.sleep(min(left_s, 1.0))
+
+
+def corpus() -> bytes:
+    """The text, in one fixed order."""
+    return "\n".join(topics[name] for name in sorted(topics)).encode()
