@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import Annotated, Any, Self
 
 import rfc8785
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
 
 from inspectorate.errors import EvidenceError, InputError
 
@@ -25,6 +27,8 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 
 JSON_BYTES_MAX = 64 * 1024 * 1024
 JSON_DEPTH_MAX = 64
+FIELD_NAME_MAX = 100
+"""An unknown field is named in the error with at most this many of its characters."""
 
 
 class Record(BaseModel):
@@ -51,10 +55,20 @@ class Record(BaseModel):
 def _first_faults(fault: ValidationError) -> str:
     """The first few faults of a validation in words; the rest as a count."""
     faults = fault.errors(include_url=False, include_input=False)
-    shown = [f"{'.'.join(str(part) for part in f['loc']) or 'value'}: {f['msg']}" for f in faults[:4]]
+    shown = [_in_words(f) for f in faults[:4]]
     if len(faults) > len(shown):
         shown.append(f"and {len(faults) - len(shown)} more")
     return "; ".join(shown)
+
+
+def first_fault(fault: ValidationError) -> str:
+    """The first fault of a validation in words: its place and what is wrong there."""
+    return _in_words(fault.errors(include_url=False, include_input=False)[0])
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    place = ".".join(str(part)[:FIELD_NAME_MAX] for part in fault["loc"])
+    return f"{place or 'value'}: {fault['msg'].removeprefix('Value error, ')}"
 
 
 def canonical_bytes(value: Any) -> bytes:
@@ -75,7 +89,13 @@ def parse_json(data: bytes, *, where: str) -> Any:
     if len(data) > JSON_BYTES_MAX:
         raise EvidenceError(f"JSON of {len(data)} bytes exceeds {JSON_BYTES_MAX}", where=where)
     try:
-        value = json.loads(data, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value = json.loads(
+            data,
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite_float,
+            parse_int=_whole_number,
+        )
     except (ValueError, RecursionError) as fault:
         raise EvidenceError(f"not JSON: {fault}", where=where) from None
     _check_depth(value, where)
@@ -103,6 +123,21 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _finite_float(text: str) -> float:
+    """1e400 is JSON, and infinity to a parser that rounds."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is out of range")
+    return value
+
+
+def _whole_number(text: str) -> int | float:
+    """A JSON number is a double: beyond 2^53 it is read as one, as RFC 8785 writes it (1e20 without an exponent)."""
+    if len(text) <= 16 and abs(value := int(text)) < 2**53:
+        return value
+    return _finite_float(text)
 
 
 def _check_depth(value: Any, where: str) -> None:

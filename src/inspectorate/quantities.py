@@ -1,6 +1,6 @@
 """Quantities with their units and bounds.
 
-- A time is an aware `datetime` in UTC; inside kernels, int64 nanoseconds since 1970 (`*_ns`).
+- A time is an aware `datetime` in UTC between 1970 and 2200; inside kernels, int64 nanoseconds since 1970 (`*_ns`).
 - A `Period` is half open: it holds its start and not its end.
 - A `Bounds` is a lower bound, an estimate and an upper bound of one quantity. A bound that is not known is not a
   number: do not build a `Bounds`, say that nothing was observed.
@@ -26,11 +26,15 @@ PERIOD_INTERVALS_MAX = 1_000_000
 """A review of more intervals than this is refused: it would be ten years of five-minute intervals."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME_END = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("needs a time zone; write 2026-11-24T00:00:00Z")
+    # Beyond these years a time no longer fits into 64-bit nanoseconds, or has no form in UTC at all.
+    if not _EPOCH <= value < _TIME_END:
+        raise ValueError("must lie between the years 1970 and 2200")
     return value.astimezone(UTC)
 
 
@@ -82,12 +86,15 @@ class Period(Record):
         return Period(start=max(self.start, other.start), end=min(self.end, other.end))
 
     def intervals(self, interval_s: float) -> tuple[Period, ...]:
-        """Cut the period into intervals of `interval_s`; the last may be shorter. Raises `ValueError` if too many."""
-        if not interval_s > 0:
-            raise ValueError("an interval must be longer than zero")
-        count = math.ceil(self.duration_s / interval_s - 1e-9)
-        if count > PERIOD_INTERVALS_MAX:
-            raise ValueError(f"{count} intervals are more than {PERIOD_INTERVALS_MAX}; use a longer interval")
+        """Cut the period into intervals of `interval_s`; the last may be shorter. There is at least one.
+
+        Raises `ValueError` if there are too many, or if they are shorter than the microsecond that a time resolves.
+        """
+        if not 1e-6 <= interval_s < math.inf:
+            raise ValueError("an interval must be finite, and at least one microsecond long")
+        if self.duration_s / interval_s > PERIOD_INTERVALS_MAX:
+            raise ValueError(f"more than {PERIOD_INTERVALS_MAX} intervals; use a longer interval")
+        count = max(1, math.ceil(self.duration_s / interval_s - 1e-9))
         edges = [self.start + timedelta(seconds=interval_s * i) for i in range(count)] + [self.end]
         return tuple(Period(start=a, end=b) for a, b in itertools.pairwise(edges))
 

@@ -130,6 +130,8 @@ class Sha256(Record):
 
 
 class Subject(Record):
+    """What a statement speaks of: a name and a digest."""
+
     name: Text
     digest: Sha256
 

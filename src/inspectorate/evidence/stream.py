@@ -2,7 +2,9 @@
 
 Procedure (`order_segments`):
 
-1. A segment of a sensor that nobody declared, or of another time than the declared period, is set aside.
+1. A segment of a sensor that nobody declared is set aside, and so is a stream that lies wholly outside of the declared
+   period. Segments before and after the period stay with a stream that reaches into it: they carry templates, and say
+   that the sensor listened long enough.
 2. Within one stream, two different segments with one number are a fork: from there on the stream proves nothing.
 3. A number that is not there is a hole; a chain that does not name its predecessor is a fork.
 4. A stream whose last segment does not say that it is the last was cut off.
@@ -96,13 +98,16 @@ def order_segments(
         # (1)
         if segment.sensor not in sensors:
             problems.append(_problem(ProblemKind.UNDECLARED, segment, "its sensor is not declared"))
-        elif not period.overlaps(segment.period):
-            problems.append(_problem(ProblemKind.OUT_OF_PERIOD, segment, f"it speaks of {segment.period}"))
         else:
             by_stream[segment.sensor, segment.stream].append(segment)
     usable: list[Segment] = []
     for _, members in sorted(by_stream.items()):
-        usable += _follow_chain(members, problems)
+        if any(period.overlaps(segment.period) for segment in members):
+            usable += _follow_chain(members, problems)
+        else:
+            problems += [
+                _problem(ProblemKind.OUT_OF_PERIOD, segment, f"it speaks of {segment.period}") for segment in members
+            ]
     usable = _refuse_contradictions(usable, problems)
     usable = _refuse_clones(usable, problems)
     by_sensor: dict[str, list[Segment]] = defaultdict(list)
@@ -168,16 +173,15 @@ def _without_repeats(found: list[Segment], problems: list[Problem]) -> list[Segm
 
 
 def _hole(segment: Segment, before: Segment | None, expected: int) -> Problem:
-    missing = (
-        f"segment {expected}" if segment.sequence == expected + 1 else f"segments {expected} to {segment.sequence - 1}"
-    )
+    last = segment.sequence - 1
+    missing = f"segment {expected} is" if last == expected else f"segments {expected} to {last} are"
     span = None
     if before is not None and before.period.end < segment.period.start:
         span = Period(start=before.period.end, end=segment.period.start)
     return Problem(
         kind=ProblemKind.MISSING,
         subject=f"stream {segment.stream} of {segment.sensor}",
-        detail=f"{missing} of the stream is not there",
+        detail=f"{missing} not there",
         sensor=segment.sensor,
         period=span,
     )

@@ -7,7 +7,7 @@ Procedure (`observe_sensor`):
 2. Counts of a sampling sensor are widened by the error of sampling, at the miss probability that the case allows,
    divided by the number of bounds drawn.
 3. What lost datagrams and unreadable records could have carried is added to the upper bounds: never more than the link
-   carries in the time they span.
+   carries in the time they span, and never more than the counters of the interface say, where an exporter sends them.
 4. An interval is *observed* if the collector listened from its start until active flows of that time must have been
    reported, and the exporter was never silent for longer than it declared. Silence hides also what was under way when it
    began: flows that were active then and had not been reported, back to one active timeout before.
@@ -25,14 +25,17 @@ from numpy.typing import NDArray
 
 from inspectorate.declaration import Declaration, Pod, Sensor
 from inspectorate.evidence import Stream
+from inspectorate.mechanisms.interconnect.counters import counted_upper
 from inspectorate.mechanisms.interconnect.flows.addresses import AddressMap
-from inspectorate.mechanisms.interconnect.flows.capture import read_datagrams
+from inspectorate.mechanisms.interconnect.flows.capture import Capture
+from inspectorate.mechanisms.interconnect.flows.columns import COUNTER, Counters
 from inspectorate.mechanisms.interconnect.flows.decoder import FlowDecoder
 from inspectorate.mechanisms.interconnect.flows.outcomes import Limits
 from inspectorate.mechanisms.interconnect.flows.report import DecodeReport
+from inspectorate.mechanisms.interconnect.flows.sampling import scaled_bytes_bounds
 from inspectorate.mechanisms.interconnect.flows.sums import PairTable
-from inspectorate.mechanisms.interconnect.margins import sampled_lower, sampled_upper, unseen_bytes
-from inspectorate.mechanisms.interconnect.reference import ARRIVAL_SLACK_S
+from inspectorate.mechanisms.interconnect.margins import unseen_bytes
+from inspectorate.mechanisms.interconnect.reference import ARRIVAL_SLACK_S, FRAME_BYTES_MAX
 from inspectorate.mechanisms.interconnect.traffic import Floats, Flow, Mask, PeerTraffic, Times
 from inspectorate.quantities import from_ns, to_ns
 
@@ -80,10 +83,12 @@ def observe_sensor(
     decoder = FlowDecoder(sampling_default=float(sensor.sampling_rate))
     tables = {step: PairTable(addresses, edges) for step, edges in grids.items()}
     arrivals: list[NDArray[np.int64]] = []
+    counters: list[Counters] = []
     for segment in stream.segments:
         data = payload(segment.payload)
-        arrivals.append(read_datagrams(data, Limits()).rows["arrival_ns"].copy())
+        arrivals += [block["arrival_ns"].copy() for block in Capture(data, Limits()).datagrams()]
         for batch in decoder.decode_segment(data):
+            counters.append(batch.counters)
             for table in tables.values():
                 table.add(batch.records)
     report = decoder.report()
@@ -96,6 +101,7 @@ def observe_sensor(
             table=tables[step],
             edges=edges,
             report=report,
+            counters=np.concatenate(counters) if counters else np.empty(0, COUNTER),
             arrivals=np.concatenate(arrivals) if arrivals else np.empty(0, np.int64),
             link_bytes_per_s=link.bytes_per_s_max if link else None,
             miss_probability=miss_probability,
@@ -121,6 +127,7 @@ def _view(
     table: PairTable,
     edges: Times,
     report: DecodeReport,
+    counters: Counters,
     arrivals: NDArray[np.int64],
     link_bytes_per_s: float | None,
     miss_probability: float,
@@ -136,6 +143,11 @@ def _view(
     unseen = unseen_bytes(report, stream, sensor, edges, link_bytes_per_s)
     if table.saturated:
         unseen = np.full(len(edges) - 1, np.inf)
+    counted = counted_upper(counters, edges, link_bytes_per_s=link_bytes_per_s)
+    total_sent, total_received = (
+        _total(flows.values(), unseen, counted[side] if counted else None)
+        for side, flows in enumerate((sent, received))
+    )
     # (4)
     silent = silences(arrivals, stream, silence_s_max=sensor.silence_s_max)
     observed = listened_through(stream, edges, tail_s=sensor.active_timeout_s + ARRIVAL_SLACK_S)
@@ -144,8 +156,8 @@ def _view(
     return SensorView(
         sensor=sensor.id,
         pod=pod.id,
-        sent=_total(sent.values(), unseen),
-        received=_total(received.values(), unseen),
+        sent=total_sent,
+        received=total_received,
         peers={
             table.pods[place]: PeerTraffic(
                 sent=_total([sent[place]], unseen), received=_total([received[place]], unseen)
@@ -178,11 +190,14 @@ class _Bounds:
         if self._sampled is None:
             return Flow(lower=lower, estimate=estimate, upper=upper)
         rate = np.maximum(self._sampled.rate_max[cells].astype(np.float64), self._rate_seen())
-        estimate = estimate + self._sampled.bytes_estimate[cells]
+        least, most = (
+            scaled_bytes_bounds(scaled, rate_max=rate, frame_bytes_max=FRAME_BYTES_MAX, miss_probability=self._miss)
+            for scaled in (self._sampled.bytes_lower[cells], self._sampled.bytes_upper[cells])
+        )
         return Flow(
-            lower=lower + sampled_lower(self._sampled.bytes_lower[cells], rate, self._miss),
-            estimate=estimate,
-            upper=upper + sampled_upper(self._sampled.bytes_upper[cells], rate, self._miss),
+            lower=lower + least.lower,
+            estimate=estimate + self._sampled.bytes_estimate[cells].astype(np.float64),
+            upper=upper + most.upper,
         )
 
     def _rate_seen(self) -> float:
@@ -191,12 +206,17 @@ class _Bounds:
         return float(self._sampled.rate_max.max())
 
 
-def _total(flows: Iterable[Flow], unseen: Floats) -> Flow:
-    """The sum of flows between different places; what was unseen could have been any of them."""
+def _total(flows: Iterable[Flow], unseen: Floats, counted: Floats | None = None) -> Flow:
+    """The sum of flows between different places; what was unseen could have been any of them.
+
+    `counted` bounds the sum from above by the counters of the interface, which miss nothing.
+    """
     parts = list(flows)
     lower = np.sum([part.lower for part in parts], axis=0)
     estimate = np.sum([part.estimate for part in parts], axis=0)
     upper = np.sum([part.upper for part in parts], axis=0) + unseen
+    if counted is not None:
+        upper = np.maximum(lower, np.minimum(upper, counted))
     return Flow(lower=lower, estimate=np.clip(estimate, lower, upper), upper=upper)
 
 

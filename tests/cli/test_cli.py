@@ -1,0 +1,119 @@
+"""The command line as a user meets it: what it prints, where it exits, and that errors never show a traceback."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from inspectorate.cli import NOUNS
+
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "examples" / "lab-site"
+REVIEW = ("review", str(SITE / "site.tar"), "--anchors", str(SITE / "anchors.yaml"), "--as-of", "2026-11-25")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "inspectorate", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=ROOT,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_every_noun_has_help(noun: str) -> None:
+    done = run(noun, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: ")
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"^    inspectorate ([a-z]+)", readme, flags=re.MULTILINE))
+    assert named >= set(NOUNS) - {"demo", "keys"}
+
+
+def test_review_of_the_recorded_site_exits_20_and_writes_a_report(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    done = run(*REVIEW, "--agreement", "inference-only", "--interval", "60", "--html", str(page))
+    assert done.returncode == 20
+    assert "INCONSISTENT" in done.stdout
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_review_as_json_reads_back(tmp_path: Path) -> None:
+    done = run(*REVIEW, "--agreement", "inference-only", "--interval", "60", "--json")
+    assert done.returncode == 20
+    assert json.loads(done.stdout)["agreement"] == "inference-only"
+
+
+def test_the_demo_succeeds_and_says_where_its_report_is(tmp_path: Path) -> None:
+    done = run("demo", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    report = tmp_path / "report.html"
+    assert str(report) in done.stdout
+    assert report.exists()
+    assert "exits with 20" in done.stdout
+
+
+def test_a_tampered_bundle_exits_30_with_a_reason_and_no_verdict(tmp_path: Path) -> None:
+    data = bytearray((SITE / "site.tar").read_bytes())
+    data[len(data) // 2] ^= 1
+    copy = tmp_path / "site.tar"
+    copy.write_bytes(data)
+    done = run("review", str(copy), "--anchors", str(SITE / "anchors.yaml"), "--agreement", "inference-only")
+    assert done.returncode == 30
+    assert "error:" in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_honest_agreement_date_before_its_terms_is_an_input_error() -> None:
+    done = run(*REVIEW[:-1], "2020-01-01", "--agreement", "inference-only")
+    assert done.returncode == 2
+    assert "no clause" in done.stderr
+
+
+def bad_uses(tmp_path: Path) -> list[tuple[tuple[str, ...], str]]:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("id: [")
+    empty = tmp_path / "empty.tar"
+    empty.write_bytes(b"")
+    anchors = str(SITE / "anchors.yaml")
+    return [
+        (("review", str(SITE / "site.tar"), "--anchors", str(broken), "--agreement", "inference-only"), "broken.yaml"),
+        (("review", str(SITE / "site.tar"), "--anchors", anchors, "--agreement", "no-such"), "no agreement"),
+        (("review", str(empty), "--anchors", anchors, "--agreement", "inference-only"), "empty.tar"),
+        (("agreement", "check", str(broken)), "broken.yaml"),
+        (("bundle", "verify", str(tmp_path), "--anchors", anchors), "manifest.json"),
+        (("demo", "--site", str(tmp_path)), "site.tar"),
+        (("review",), "Missing argument"),
+        (("no-such-noun",), "No such command"),
+    ]
+
+
+def test_wrong_use_is_one_clear_error(tmp_path: Path) -> None:
+    for arguments, expected in bad_uses(tmp_path):
+        done = run(*arguments)
+        assert done.returncode in {2, 30}, arguments
+        assert expected in done.stderr, (arguments, done.stderr)
+        assert "Traceback" not in done.stderr, arguments
+
+
+def test_agreements_are_shown_as_of_a_date() -> None:
+    shown = run("agreement", "show", "asi-agreement", "--as-of", "2026-11-25", "--with-proposed", "--json")
+    terms = json.loads(shown.stdout)
+    cluster = next(clause for clause in terms["clauses"] if clause["id"] == "covered-cluster")
+    assert cluster["parameters"]["memory_bytes_max"] == 1280e9
+    earlier = json.loads(
+        run("agreement", "show", "asi-agreement", "--as-of", "2026-01-01", "--with-proposed", "--json").stdout
+    )
+    cluster = next(clause for clause in earlier["clauses"] if clause["id"] == "covered-cluster")
+    assert "memory_bytes_max" not in cluster["parameters"]
