@@ -33,9 +33,9 @@ def test_the_recorded_site_is_told_in_about_sixty_lines() -> None:
 def test_what_an_inspector_needs_of_the_recorded_site() -> None:
     text = " ".join(render_text(lab_site()).split())
     for needed in (
-        "is 5.99e14 FLOP (about 0.605 H100-seconds at FP16 peak), at 99 % confidence; this is above 1 of 2 thresholds",
-        "✓ small-training 1.00e15 FLOP excluded",
-        "✗ fine-tuning 1.00e14 FLOP not excluded",
+        "is 5.99e14 FLOP (about 0.605 H100-seconds at FP16 peak), at 99 % confidence; this is below every threshold",
+        "✓ small-training 1.00e16 FLOP excluded",
+        "✓ fine-tuning 1.00e15 FLOP excluded",
         "INCONSISTENT (exit code 20)",
         "pod-b, pod-c (10:05:00 – 10:10:00 UTC)",
         "pod-b with pod-c (10:05:00",

@@ -67,6 +67,10 @@ class Link(Record):
 class SensorKind(StrEnum):
     FLOW_EXPORT = "flow-export"
     """NetFlow, IPFIX or sFlow of a pod's link."""
+    TAP = "tap"
+    """A capture (pcap) of every packet that crosses the link."""
+    FLOW_LINES = "flow-lines"
+    """Flows that GoFlow2 decoded, as JSON lines. Only lower bounds come of them."""
 
 
 class Sensor(Record):

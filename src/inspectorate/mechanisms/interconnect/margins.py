@@ -7,12 +7,13 @@ capacity is declared, nothing bounds what a gap hides.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from inspectorate.declaration import Sensor
 from inspectorate.evidence import Stream
-from inspectorate.mechanisms.interconnect.flows.report import DecodeReport, Gap, GapCause, Unit
-from inspectorate.mechanisms.interconnect.flows.unseen import unseen_bytes_upper, unseen_spans
+from inspectorate.mechanisms.interconnect.flows import Gap, GapCause, Unit, unseen_bytes_upper, unseen_spans
 from inspectorate.mechanisms.interconnect.reference import ARRIVAL_SLACK_S
 from inspectorate.mechanisms.interconnect.traffic import Floats, Times
 from inspectorate.quantities import to_ns
@@ -22,12 +23,12 @@ CAPACITY_UNKNOWN_BYTES_PER_S = 1.0
 
 
 def unseen_bytes(
-    report: DecodeReport, stream: Stream, sensor: Sensor, edges_ns: Times, link_bytes_per_s: float | None
+    gaps: Iterable[Gap], stream: Stream, sensor: Sensor, edges_ns: Times, link_bytes_per_s: float | None
 ) -> Floats:
     """Bytes per interval and direction that may be missing, shape (intervals,); infinite where no link is declared."""
     capacity = link_bytes_per_s or CAPACITY_UNKNOWN_BYTES_PER_S
     spans = unseen_spans(
-        (*report.gaps, *_dropped(stream)),
+        (*gaps, *_dropped(stream)),
         link_bytes_per_s=capacity,
         active_timeout_ns=round(sensor.active_timeout_s * 1e9),
         delay_ns=round(ARRIVAL_SLACK_S * 1e9),

@@ -21,20 +21,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inspectorate.declaration import Declaration, Pod, Sensor
 from inspectorate.evidence import Stream
 from inspectorate.mechanisms.interconnect.counters import counted_upper
-from inspectorate.mechanisms.interconnect.flows.addresses import AddressMap
-from inspectorate.mechanisms.interconnect.flows.capture import Capture
-from inspectorate.mechanisms.interconnect.flows.columns import COUNTER, Counters
-from inspectorate.mechanisms.interconnect.flows.decoder import FlowDecoder
-from inspectorate.mechanisms.interconnect.flows.outcomes import Limits
-from inspectorate.mechanisms.interconnect.flows.report import DecodeReport
-from inspectorate.mechanisms.interconnect.flows.sampling import scaled_bytes_bounds
-from inspectorate.mechanisms.interconnect.flows.sums import PairTable
+from inspectorate.mechanisms.interconnect.flows import COUNTER, AddressMap, PairTable, scaled_bytes_bounds
+from inspectorate.mechanisms.interconnect.flows.columns import Counters
 from inspectorate.mechanisms.interconnect.margins import unseen_bytes
+from inspectorate.mechanisms.interconnect.reading import Reader, reader_for
 from inspectorate.mechanisms.interconnect.reference import ARRIVAL_SLACK_S, FRAME_BYTES_MAX
 from inspectorate.mechanisms.interconnect.traffic import Floats, Flow, Mask, PeerTraffic, Times
 from inspectorate.quantities import from_ns, to_ns
@@ -80,18 +74,14 @@ def observe_sensor(
     groups = address_groups(pod, declaration.pods)
     addresses = AddressMap.build(groups)
     # (1)
-    decoder = FlowDecoder(sampling_default=float(sensor.sampling_rate))
+    reader = reader_for(sensor)
     tables = {step: PairTable(addresses, edges) for step, edges in grids.items()}
-    arrivals: list[NDArray[np.int64]] = []
-    counters: list[Counters] = []
+    counters: list[Counters] = [np.empty(0, COUNTER)]
     for segment in stream.segments:
-        data = payload(segment.payload)
-        arrivals += [block["arrival_ns"].copy() for block in Capture(data, Limits()).datagrams()]
-        for batch in decoder.decode_segment(data):
+        for batch in reader.read(segment, payload(segment.payload)):
             counters.append(batch.counters)
             for table in tables.values():
                 table.add(batch.records)
-    report = decoder.report()
     link = declaration.link(pod.id)
     return {
         step: _view(
@@ -100,9 +90,8 @@ def observe_sensor(
             pod,
             table=tables[step],
             edges=edges,
-            report=report,
-            counters=np.concatenate(counters) if counters else np.empty(0, COUNTER),
-            arrivals=np.concatenate(arrivals) if arrivals else np.empty(0, np.int64),
+            reader=reader,
+            counters=np.concatenate(counters),
             link_bytes_per_s=link.bytes_per_s_max if link else None,
             miss_probability=miss_probability,
         )
@@ -126,9 +115,8 @@ def _view(
     *,
     table: PairTable,
     edges: Times,
-    report: DecodeReport,
+    reader: Reader,
     counters: Counters,
-    arrivals: NDArray[np.int64],
     link_bytes_per_s: float | None,
     miss_probability: float,
 ) -> SensorView:
@@ -140,8 +128,8 @@ def _view(
     sent = {place: bounds.flow(own, place) for place in others}
     received = {place: bounds.flow(place, own) for place in others}
     # (3)
-    unseen = unseen_bytes(report, stream, sensor, edges, link_bytes_per_s)
-    if table.saturated:
+    unseen = unseen_bytes(reader.gaps(), stream, sensor, edges, link_bytes_per_s)
+    if table.saturated or not reader.tells_unseen:
         unseen = np.full(len(edges) - 1, np.inf)
     counted = counted_upper(counters, edges, link_bytes_per_s=link_bytes_per_s)
     total_sent, total_received = (
@@ -149,7 +137,7 @@ def _view(
         for side, flows in enumerate((sent, received))
     )
     # (4)
-    silent = silences(arrivals, stream, silence_s_max=sensor.silence_s_max)
+    silent = silences(reader.arrivals, stream, silence_s_max=sensor.silence_s_max)
     observed = listened_through(stream, edges, tail_s=sensor.active_timeout_s + ARRIVAL_SLACK_S)
     for start, end in silent:
         observed &= ~_touched(edges, start - round((sensor.active_timeout_s + ARRIVAL_SLACK_S) * 1e9), end)
@@ -169,7 +157,7 @@ def _view(
         sampled=table.sampled is not None,
         holders=tuple(sorted({holder.value for segment in stream.segments for holder in segment.holders})),
         evidence_ids=stream.evidence_ids,
-        notes=_notes(sensor, silent, observed, report),
+        notes=_notes(sensor, silent, observed, reader),
     )
 
 
@@ -220,14 +208,14 @@ def _total(flows: Iterable[Flow], unseen: Floats, counted: Floats | None = None)
     return Flow(lower=lower, estimate=np.clip(estimate, lower, upper), upper=upper)
 
 
-def silences(arrivals: NDArray[np.int64], stream: Stream, *, silence_s_max: float) -> tuple[tuple[int, int], ...]:
+def silences(arrivals: Sequence[Times], stream: Stream, *, silence_s_max: float) -> tuple[tuple[int, int], ...]:
     """Stretches [ns] in which the collector listened and nothing came for longer than a live exporter may be silent.
 
     The beginning and the end of listening count like arrivals: an exporter that never spoke was silent throughout.
     """
     limit = round(silence_s_max * 1e9)
     found: list[tuple[int, int]] = []
-    times = np.sort(arrivals)
+    times = np.sort(np.concatenate([np.empty(0, np.int64), *arrivals]))
     for period in stream.listened:
         start, end = to_ns(period.start), to_ns(period.end)
         inside = times[(times >= start) & (times < end)]
@@ -252,7 +240,7 @@ def _touched(edges: Times, start_ns: int, end_ns: int) -> Mask:
     return touched
 
 
-def _notes(sensor: Sensor, silent: Sequence[tuple[int, int]], observed: Mask, report: DecodeReport) -> tuple[str, ...]:
+def _notes(sensor: Sensor, silent: Sequence[tuple[int, int]], observed: Mask, reader: Reader) -> tuple[str, ...]:
     """Why something was not observed or not read, in words."""
     notes = [
         f"{sensor.id} reported nothing from {from_ns(a):%H:%M:%S} to {from_ns(b):%H:%M:%S} UTC"
@@ -263,6 +251,6 @@ def _notes(sensor: Sensor, silent: Sequence[tuple[int, int]], observed: Mask, re
     if not notes and not observed.all():
         notes.append(f"the collector of {sensor.id} did not listen throughout, and long enough afterwards")
     notes += [
-        f"{sensor.id}: {count} times {reason.value.replace('_', ' ')}" for reason, count in report.rejections.items()
+        f"{sensor.id}: {count} times {reason.value.replace('_', ' ')}" for reason, count in reader.refused().items()
     ]
     return tuple(notes)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspectorate.errors import InputError
-from inspectorate.mechanisms.interconnect.flows.kernels import inlined, kernel
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined, kernel
 
 OUTSIDE = "outside"
 NETWORKS_MAX = 100_000
@@ -35,6 +35,7 @@ Trie = NDArray[np.int32]
 """Root of IPv4, root of IPv6, then nodes of 256 entries. An entry is the index of a pod or, where more bits decide, minus
 the place where the node for them starts."""
 ROOT_V4, ROOT_V6, NODES = 0, 1 << ROOT_BITS, 2 << ROOT_BITS
+
 
 @dataclass(frozen=True, kw_only=True)
 class AddressMap:
@@ -114,15 +115,21 @@ class _Builder:
 
 
 @inlined
-def pod_of(trie: Any, high: Any, low: Any) -> int:
+def pod_of_v4(trie: Any, address: Int64) -> Int64:
+    """Index of the pod of an IPv4 address, given as int64."""
+    entry = np.int64(trie[np.uint64(address >> 16)])
+    if entry < 0:
+        entry = np.int64(trie[np.uint64(((address >> 8) & 0xFF) - entry)])
+        if entry < 0:
+            entry = np.int64(trie[np.uint64((address & 0xFF) - entry)])
+    return entry
+
+
+@inlined
+def pod_of(trie: Any, high: Any, low: Any) -> Int64:
     """Index of the pod of one address, given as uint64 halves."""
     if high == np.uint64(0) and low >> np.uint64(32) == np.uint64(0xFFFF):
-        entry = trie[(low >> np.uint64(16)) & np.uint64(0xFFFF)]
-        if entry < 0:
-            entry = trie[np.int64(-entry) + np.int64((low >> np.uint64(8)) & np.uint64(0xFF))]
-            if entry < 0:
-                entry = trie[np.int64(-entry) + np.int64(low & np.uint64(0xFF))]
-        return np.int64(entry)
+        return pod_of_v4(trie, np.int64(low & np.uint64(0xFFFF_FFFF)))
     entry = trie[ROOT_V6 + np.int64(high >> np.uint64(48))]
     shift = 40
     half = high

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspectorate.mechanisms.interconnect.flows.columns import V4_MAPPED
-from inspectorate.mechanisms.interconnect.flows.kernels import kernel
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined, kernel
 from inspectorate.mechanisms.interconnect.flows.loads import be16, be32, be64
 from inspectorate.mechanisms.interconnect.flows.outcomes import Limits, Rejection
 from inspectorate.mechanisms.interconnect.flows.packets import NOT_IP, UDP, network_header
@@ -44,6 +44,8 @@ FILE_HEADER_BYTES, PACKET_HEADER_BYTES = 24, 16
 PACKET_BYTES_MAX = 262_144
 """The largest snap length that libpcap accepts (MAXIMUM_SNAPLEN)."""
 NS_PER_S = 1_000_000_000
+BLOCK_PACKETS = 2_048
+"""Packets indexed at a time: their headers are still in the cache when they are decoded."""
 
 
 class LinkType(IntEnum):
@@ -73,15 +75,7 @@ HEADER_BYTES = {
 """Bytes before the IP header; Ethernet's are found by reading it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Packets:
-    """The packets of a capture: rows of `DATAGRAM` with the link type of each, and what was refused, with its bytes."""
-
-    data: NDArray[np.uint8]
-    rows: NDArray[np.void]
-    link_type: int
-    refused: Counter[Rejection]
-    refused_bytes: Counter[Rejection]
+Blocks = Iterator[NDArray[np.void]]
 
 
 def as_array(data: bytes | bytearray | memoryview, limits: Limits) -> NDArray[np.uint8]:
@@ -93,62 +87,75 @@ def as_array(data: bytes | bytearray | memoryview, limits: Limits) -> NDArray[np
     return array
 
 
-def read_packets(data: bytes | bytearray | memoryview, limits: Limits) -> Packets:
-    """Index the packets of a pcap or pcapng file. Never raises on content; what cannot be read is refused by name."""
-    array = as_array(data, limits)
-    head = bytes(array[:4])
-    for order in ("<", ">"):
-        magic = struct.unpack(order + "I", head)[0] if len(head) == 4 else 0
-        if magic in (MAGIC_US, MAGIC_NS) and len(array) >= FILE_HEADER_BYTES:
-            return _read_pcap(array, order, 1 if magic == MAGIC_NS else 1_000)
-    if len(head) == 4 and struct.unpack(">I", head)[0] == SECTION:
-        return _read_pcapng(array)
-    return _refuse_all(array, Rejection.NOT_A_CAPTURE)
+class Capture:
+    """One capture file. Never raises on content; `refused` and `refused_bytes` say what could not be read, once it was.
+
+    Blocks hold at most `BLOCK_PACKETS` rows of `DATAGRAM` and are valid until the next one is taken.
+    """
+
+    def __init__(self, data: bytes | bytearray | memoryview, limits: Limits) -> None:
+        self.data = as_array(data, limits)
+        self.link_type = int(LinkType.RAW)
+        self.refused: Counter[Rejection] = Counter()
+        self.refused_bytes: Counter[Rejection] = Counter()
+
+    def packets(self) -> Blocks:
+        """Index the packets, block by block."""
+        head = bytes(self.data[:4])
+        if len(head) == 4 and struct.unpack(">I", head)[0] == SECTION:
+            yield from self._pcapng()
+            return
+        for order in ("<", ">"):
+            magic = struct.unpack(order + "I", head)[0] if len(head) == 4 else 0
+            if magic in (MAGIC_US, MAGIC_NS) and len(self.data) >= FILE_HEADER_BYTES:
+                yield from self._pcap(order, 1 if magic == MAGIC_NS else 1_000)
+                return
+        self._refuse(Rejection.NOT_A_CAPTURE, len(self.data))
+
+    def datagrams(self) -> Blocks:
+        """Index the UDP datagrams, block by block."""
+        counts = np.zeros((len(UDP_REFUSALS), 2), np.int64)
+        for rows in self.packets():
+            header = HEADER_BYTES.get(LinkType(self.link_type), 0)
+            yield rows[: locate_datagrams(self.data, rows, self.link_type, header, counts)]
+        for reason, (count, size) in zip(UDP_REFUSALS, counts.tolist(), strict=True):
+            if count:
+                self.refused[reason] += count
+                self.refused_bytes[reason] += size
+
+    def _refuse(self, reason: Rejection, amount: int) -> None:
+        self.refused[reason] += 1
+        self.refused_bytes[reason] += amount
+
+    def _pcap(self, order: str, ns_per_unit: int) -> Blocks:
+        array = self.data
+        self.link_type = struct.unpack_from(order + "I", array.data, 20)[0] & 0x0FFF_FFFF  # above: length of a checksum
+        if self.link_type not in set(LinkType):
+            self._refuse(Rejection.UNSUPPORTED_LINK_TYPE, len(array))
+            return
+        rows = np.empty(BLOCK_PACKETS, DATAGRAM)
+        position, count = FILE_HEADER_BYTES, BLOCK_PACKETS
+        while count == BLOCK_PACKETS:
+            count, position = index_pcap(array, position, order == "<", ns_per_unit, rows)
+            if count:
+                yield rows[:count]
+        if position < len(array):
+            self._refuse(Rejection.TRUNCATED_CAPTURE, len(array) - position)
+
+    def _pcapng(self) -> Blocks:
+        blocks = read_blocks(self.data, frozenset(LinkType))
+        self.link_type = blocks.link_type if blocks.link_type >= 0 else int(LinkType.RAW)
+        self.refused.update(blocks.refused)
+        self.refused_bytes.update(blocks.refused_bytes)
+        for first in range(0, len(blocks.packets), BLOCK_PACKETS):
+            part = blocks.packets[first : first + BLOCK_PACKETS]
+            rows = np.zeros(len(part), DATAGRAM)
+            rows["offset"], rows["length"], rows["arrival_ns"], rows["original"] = np.array(part, np.int64).T
+            yield rows
 
 
-def _read_pcapng(array: NDArray[np.uint8]) -> Packets:
-    blocks = read_blocks(array, frozenset(LinkType))
-    rows = np.zeros(len(blocks.packets), DATAGRAM)
-    if blocks.packets:
-        columns = np.array(blocks.packets, np.int64).T
-        rows["offset"], rows["length"], rows["arrival_ns"], rows["original"] = columns
-    return Packets(
-        data=array,
-        rows=rows,
-        link_type=blocks.link_type if blocks.link_type >= 0 else LinkType.RAW,
-        refused=blocks.refused,
-        refused_bytes=blocks.refused_bytes,
-    )
-
-
-def _refuse_all(array: NDArray[np.uint8], reason: Rejection) -> Packets:
-    return Packets(
-        data=array,
-        rows=np.empty(0, DATAGRAM),
-        link_type=LinkType.RAW,
-        refused=Counter({reason: 1}),
-        refused_bytes=Counter({reason: len(array)}),
-    )
-
-
-def _read_pcap(array: NDArray[np.uint8], order: str, ns_per_unit: int) -> Packets:
-    link_type = struct.unpack_from(order + "I", array, 20)[0] & 0x0FFF_FFFF  # the upper bits describe a checksum
-    if link_type not in set(LinkType):
-        return _refuse_all(array, Rejection.UNSUPPORTED_LINK_TYPE)
-    rows = np.empty((len(array) - FILE_HEADER_BYTES) // PACKET_HEADER_BYTES + 1, DATAGRAM)
-    count, end = index_pcap(array, order == "<", ns_per_unit, rows)
-    refused: Counter[Rejection] = Counter()
-    refused_bytes: Counter[Rejection] = Counter()
-    if end < len(array):
-        refused[Rejection.TRUNCATED_CAPTURE] += 1
-        refused_bytes[Rejection.TRUNCATED_CAPTURE] += len(array) - end
-    return Packets(
-        data=array, rows=rows[:count], link_type=link_type, refused=refused, refused_bytes=refused_bytes
-    )
-
-
-@kernel
-def u32(data: Any, at: int, little: bool) -> int:
+@inlined
+def u32(data: Any, at: Int64, little: bool) -> Int64:
     """Four bytes in either order."""
     value = be32(data, at)
     if little:
@@ -157,10 +164,10 @@ def u32(data: Any, at: int, little: bool) -> int:
 
 
 @kernel
-def index_pcap(data: Any, little: bool, ns_per_unit: int, rows: Any) -> tuple[int, int]:
-    """Fill `rows`; returns how many, and where reading stopped: at the end of `data`, or before what is truncated."""
-    p, count, end = FILE_HEADER_BYTES, 0, len(data)
-    while end - p >= PACKET_HEADER_BYTES:
+def index_pcap(data: Any, at: Int64, little: bool, ns_per_unit: Int64, rows: Any) -> tuple[Int64, Int64]:
+    """Fill `rows` from `at` on; returns how many, and where reading stopped: full, at the end, or before what is truncated."""
+    p, count, end = at, 0, len(data)
+    while end - p >= PACKET_HEADER_BYTES and count < len(rows):
         captured = u32(data, p + 8, little)
         if captured > PACKET_BYTES_MAX or captured > end - p - PACKET_HEADER_BYTES:
             return count, p
@@ -174,7 +181,7 @@ def index_pcap(data: Any, little: bool, ns_per_unit: int, rows: Any) -> tuple[in
 
 
 @kernel
-def locate_datagrams(data: Any, rows: Any, link_type: int, header_bytes: int, refused: Any) -> int:
+def locate_datagrams(data: Any, rows: Any, link_type: Int64, header_bytes: Int64, refused: Any) -> Int64:
     """Narrow packets to the UDP datagrams in them, in place; returns how many.
 
     `refused`, int64 (5, 2): packets and bytes that are not IP, not UDP, fragments, of wrong UDP length, cut.
@@ -217,8 +224,8 @@ UDP_REFUSALS = (
 )
 
 
-@kernel
-def udp_payload(data: Any, ip: int, end: int) -> int:
+@inlined
+def udp_payload(data: Any, ip: Int64, end: Int64) -> Int64:
     """Where the UDP payload starts; -1 not IP, -2 not UDP, -3 a fragment, -4 too short. IPv6 extensions are not passed."""
     if ip == NOT_IP or end - ip < 20:
         return -1
@@ -237,22 +244,3 @@ def udp_payload(data: Any, ip: int, end: int) -> int:
             return -3
         return ip + 48 if data[ip + 6] == UDP else -2
     return -1
-
-
-def read_datagrams(data: bytes | bytearray | memoryview, limits: Limits) -> Packets:
-    """Index the UDP datagrams of a capture."""
-    packets = read_packets(data, limits)
-    refused = np.zeros((len(UDP_REFUSALS), 2), np.int64)
-    header = HEADER_BYTES.get(LinkType(packets.link_type), 0)
-    kept = locate_datagrams(packets.data, packets.rows, packets.link_type, header, refused)
-    for reason, (count, size) in zip(UDP_REFUSALS, refused.tolist(), strict=True):
-        if count:
-            packets.refused[reason] += count
-            packets.refused_bytes[reason] += size
-    return Packets(
-        data=packets.data,
-        rows=packets.rows[:kept],
-        link_type=packets.link_type,
-        refused=packets.refused,
-        refused_bytes=packets.refused_bytes,
-    )

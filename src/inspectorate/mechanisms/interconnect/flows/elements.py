@@ -229,7 +229,12 @@ def _compile_half(layout: Layout, places: _Places, *, reverse: bool) -> Compiled
     if unusual & Unusual.UNADDRESSED:
         flags |= Flag.UNADDRESSED
     unusual |= _times(out, places)
-    swapped = {Role.SRC_PORT: Role.DST_PORT, Role.DST_PORT: Role.SRC_PORT, Role.IN_IF: Role.OUT_IF, Role.OUT_IF: Role.IN_IF}
+    swapped = {
+        Role.SRC_PORT: Role.DST_PORT,
+        Role.DST_PORT: Role.SRC_PORT,
+        Role.IN_IF: Role.OUT_IF,
+        Role.OUT_IF: Role.IN_IF,
+    }
     for role, elements, widest in SIMPLE:
         target = swapped.get(role, role) if reverse else role
         for number in elements:
@@ -238,6 +243,8 @@ def _compile_half(layout: Layout, places: _Places, *, reverse: bool) -> Compiled
     for role, bit in ((Role.SELECTOR, Unusual.SELECTOR), (Role.INTERVAL, Unusual.INTERVAL), (Role.INIT, Unusual.INIT)):
         if role in out.at:
             unusual |= bit
+    if layout.variable:
+        unusual |= Unusual.VARIABLE
     minimum = layout.record_bytes_min
     out.plan |= {
         Plan.KIND: 0 if counted else 2,
@@ -248,7 +255,20 @@ def _compile_half(layout: Layout, places: _Places, *, reverse: bool) -> Compiled
         Plan.FLAGS: int(flags),
         Plan.UNUSUAL: int(unusual),
     }
+    out.plan[Plan.QUICK] = int(_is_quick(out))
     return out
+
+
+def _is_quick(out: Compiled) -> bool:
+    """Whether `quick` can read it: see there."""
+    kinds = (out.plan[Plan.START_KIND], out.plan[Plan.END_KIND])
+    widths = {TimeKind.UPTIME: MASKS[4], TimeKind.MILLISECONDS: MASKS[8]}
+    return (
+        out.plan[Plan.KIND] == out.plan[Plan.UNUSUAL] == 0
+        and out.plan.get(Plan.SRC_MAPPED) == out.plan.get(Plan.DST_MAPPED) == V4_MAPPED
+        and kinds in ((TimeKind.UPTIME,) * 2, (TimeKind.MILLISECONDS,) * 2)
+        and out.masks[Role.START] == out.masks[Role.END] == widths[TimeKind(kinds[0])]
+    )
 
 
 def _addresses(out: Compiled, places: _Places, *, reverse: bool) -> int:
@@ -307,5 +327,3 @@ def _usable_time(places: _Places, number: int, kind: TimeKind) -> bool:
         return False
     width = places.fields[found[0]].width
     return width == 8 if kind is TimeKind.NTP else width >= 4
-
-

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from inspectorate.mechanisms.interconnect.flows.kernels import inlined
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined
 
 U8 = np.uint64(8)
 MASKS = tuple((1 << (8 * width)) - 1 for width in range(9))
@@ -18,14 +18,14 @@ MASKS = tuple((1 << (8 * width)) - 1 for width in range(9))
 
 
 @inlined
-def be16(data: Any, at: int) -> int:
+def be16(data: Any, at: Int64) -> Int64:
     """Two bytes as int64."""
     i = np.uint64(at)
     return np.int64((np.uint64(data[i]) << U8) | np.uint64(data[i + np.uint64(1)]))
 
 
 @inlined
-def be32(data: Any, at: int) -> int:
+def be32(data: Any, at: Int64) -> Int64:
     """Four bytes as int64."""
     i = np.uint64(at)
     return np.int64(
@@ -37,7 +37,7 @@ def be32(data: Any, at: int) -> int:
 
 
 @inlined
-def be64(data: Any, at: int) -> Any:
+def be64(data: Any, at: Int64) -> Any:
     """Eight bytes as uint64."""
     i = np.uint64(at)
     return (

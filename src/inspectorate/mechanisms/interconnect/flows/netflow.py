@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from inspectorate.mechanisms.interconnect.flows.kernels import inlined, kernel
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined, kernel
 from inspectorate.mechanisms.interconnect.flows.loads import be16
 from inspectorate.mechanisms.interconnect.flows.outcomes import (
     IRREGULARITY_CODE,
@@ -24,6 +24,7 @@ from inspectorate.mechanisms.interconnect.flows.outcomes import (
     Irregularity,
     Rejection,
 )
+from inspectorate.mechanisms.interconnect.flows.quick import is_quick, quick_records
 from inspectorate.mechanisms.interconnect.flows.rows import (
     IPFIX,
     amend,
@@ -52,7 +53,7 @@ R_UNKNOWN_TEMPLATE = REJECTION_CODE[Rejection.UNKNOWN_TEMPLATE]
 
 
 @kernel
-def write_row(data: Any, p: int, places: Any, context: Any, shared: Any, row: Any) -> None:
+def write_row(data: Any, p: Int64, places: Any, context: Any, shared: Any, row: Any) -> None:
     """Write one row whose template is unusual. `shared`: state and samplers."""
     emit(data, p, places, context, shared[0], row)
     amend(data, p, places, context, shared[0], row)
@@ -60,7 +61,7 @@ def write_row(data: Any, p: int, places: Any, context: Any, shared: Any, row: An
 
 
 @inlined
-def fixed_records(data: Any, state: Any, tables: Any, output: Any) -> int:
+def fixed_records(data: Any, state: Any, tables: Any, output: Any) -> Int64:
     """Decode the records of a set whose template has one length."""
     plan = state[Slot.PLAN]
     size, reverse = tables.plans[plan, Plan.RECORD_BYTES], tables.plans[plan, Plan.REVERSE]
@@ -97,7 +98,7 @@ def fixed_records(data: Any, state: Any, tables: Any, output: Any) -> int:
 
 
 @inlined
-def record_end(data: Any, state: Any, tables: Any, plan: int) -> int:
+def record_end(data: Any, state: Any, tables: Any, plan: Int64) -> Int64:
     """Where the variable-length record at `POSITION` ends, or -1 past the end of its set; fills `starts`."""
     p, end = state[Slot.POSITION], state[Slot.SET_END]
     for f in range(tables.plans[plan, Plan.FIELDS]):
@@ -120,7 +121,7 @@ def record_end(data: Any, state: Any, tables: Any, plan: int) -> int:
 
 
 @inlined
-def place_fields(tables: Any, plan: int, scratch: Any) -> None:
+def place_fields(tables: Any, plan: Int64, scratch: Any) -> None:
     """Turn places within fields into places in the segment, for the record that `starts` describes."""
     for role in range(ROLES):
         start = np.uint64(tables.starts[tables.role_fields[plan, role]])
@@ -129,7 +130,7 @@ def place_fields(tables: Any, plan: int, scratch: Any) -> None:
 
 
 @inlined
-def variable_records(data: Any, state: Any, tables: Any, output: Any) -> int:
+def variable_records(data: Any, state: Any, tables: Any, output: Any) -> Int64:
     """Decode, or only count, the records of a set whose template has fields of variable length."""
     plan = state[Slot.PLAN]
     listed = tables.plans[plan, Plan.KIND] == 0
@@ -170,7 +171,7 @@ def variable_records(data: Any, state: Any, tables: Any, output: Any) -> int:
 
 
 @inlined
-def templates_repeat(data: Any, at: int, end: int, state: Any, tables: Any) -> int:
+def templates_repeat(data: Any, at: Int64, end: Int64, state: Any, tables: Any) -> Int64:
     """How many templates a set repeats byte for byte, or -1 where anything in it is new."""
     options = 1 if be16(data, at) in (1, 3) else 0
     p, count = at + 4, 0
@@ -190,15 +191,15 @@ def templates_repeat(data: Any, at: int, end: int, state: Any, tables: Any) -> i
 
 
 @kernel
-def only_zeros(data: Any, at: int, end: int) -> bool:
-    for p in range(at, end):
+def only_zeros(data: Any, at: Int64, end: Int64) -> bool:
+    for p in range(at, end):  # noqa: SIM110 - a generator does not compile without allocating
         if data[p] != 0:
             return False
     return True
 
 
 @inlined
-def begin_set(data: Any, state: Any, tables: Any) -> int:
+def begin_set(data: Any, state: Any, tables: Any) -> Int64:
     """Read the header of the set at `POSITION` and decide what it is."""
     at, end, protocol = state[Slot.POSITION], state[Slot.END], state[Slot.PROTOCOL]
     left = end - at
@@ -245,7 +246,7 @@ def begin_set(data: Any, state: Any, tables: Any) -> int:
 
 
 @inlined
-def end_message(data: Any, state: Any, tables: Any) -> int:
+def end_message(data: Any, state: Any, tables: Any) -> Int64:
     """All sets are done: refuse what stands behind the message, then settle the sequence number."""
     end, after = state[Slot.END], state[Slot.MESSAGE_END]
     state[Slot.MESSAGE_END] = 0
@@ -264,11 +265,13 @@ def end_message(data: Any, state: Any, tables: Any) -> int:
 
 
 @inlined
-def walk_sets(data: Any, state: Any, tables: Any, output: Any) -> int:
+def walk_sets(data: Any, state: Any, tables: Any, output: Any) -> Int64:
     """Decode the sets of the current datagram until an event or its end."""
     while True:
         if state[Slot.SET_END] > 0:
-            if tables.plans[state[Slot.PLAN], Plan.RECORD_BYTES] > 0:
+            if is_quick(state, tables, output.sink):
+                event = quick_records(data, state, tables, output.sink)
+            elif tables.plans[state[Slot.PLAN], Plan.RECORD_BYTES] > 0:
                 event = fixed_records(data, state, tables, output)
             else:
                 event = variable_records(data, state, tables, output)

@@ -65,7 +65,7 @@ def option_records(layout: Layout, content: bytes) -> Iterator[dict[int, bytes] 
             if len(content) - at < width:
                 yield None
                 return
-            if field.element[0] == 0 and not (field.scope and layout.scope_types):
+            if width and field.element[0] == 0 and not (field.scope and layout.scope_types):
                 values.setdefault(field.element[1], content[at : at + width])
             at += width
         yield values

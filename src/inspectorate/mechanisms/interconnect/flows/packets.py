@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from inspectorate.mechanisms.interconnect.flows.columns import V4_MAPPED
-from inspectorate.mechanisms.interconnect.flows.kernels import kernel
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, kernel
 from inspectorate.mechanisms.interconnect.flows.loads import be16, be32, be64
 
 ETHERTYPE_V4, ETHERTYPE_V6 = 0x0800, 0x86DD
@@ -31,7 +31,7 @@ NOT_IP = -1
 
 
 @kernel
-def network_header(data: Any, at: int, end: int) -> int:
+def network_header(data: Any, at: Int64, end: Int64) -> Int64:
     """Where the IP header of an Ethernet frame starts, or -1. The version is told by its first nibble."""
     if end - at < 14:
         return NOT_IP
@@ -58,7 +58,7 @@ def network_header(data: Any, at: int, end: int) -> int:
 
 
 @kernel
-def read_ip(data: Any, at: int, end: int, row: Any) -> int:
+def read_ip(data: Any, at: Int64, end: Int64, row: Any) -> Int64:
     """Fill addresses, protocol and ports of `row` from the IP header at `at`.
 
     Returns the IP packet's length in bytes by its header, 0 where the header leaves it open (segmentation offload,
@@ -75,7 +75,7 @@ def read_ip(data: Any, at: int, end: int, row: Any) -> int:
 
 
 @kernel
-def read_v4(data: Any, at: int, end: int, row: Any) -> int:
+def read_v4(data: Any, at: Int64, end: Int64, row: Any) -> Int64:
     """IPv4 (RFC 791, section 3.1)."""
     header = np.int64(data[at] & 15) * 4
     if header < 20:
@@ -91,20 +91,22 @@ def read_v4(data: Any, at: int, end: int, row: Any) -> int:
 
 
 @kernel
-def read_v6(data: Any, at: int, end: int, row: Any) -> int:
+def read_v6(data: Any, at: Int64, end: Int64, row: Any) -> Int64:
     """IPv6 and its extension headers (RFC 8200, sections 3 and 4)."""
     row.src_hi = be64(data, at + 8)
     row.src_lo = be64(data, at + 16)
     row.dst_hi = be64(data, at + 24)
     row.dst_lo = be64(data, at + 32)
-    payload, following, p = be16(data, at + 4), np.int64(data[at + 6]), at + 40
+    payload = be16(data, at + 4)
+    p: Int64 = at + 40
+    following: Int64 = np.int64(data[at + 6])
     later_fragment = False
     for _ in range(EXTENSIONS_MAX):
         if following not in (HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION) or end - p < 8:
             break
         if following == FRAGMENT:
             later_fragment = be16(data, p + 2) >> 3 != 0
-            size = 8
+            size: Int64 = 8
         else:
             size = 8 + 8 * np.int64(data[p + 1])
         following = np.int64(data[p])
@@ -118,7 +120,7 @@ def read_v6(data: Any, at: int, end: int, row: Any) -> int:
 
 
 @kernel
-def read_ports(data: Any, at: int, end: int, row: Any) -> None:
+def read_ports(data: Any, at: Int64, end: Int64, row: Any) -> None:
     """Ports of the transports that have them."""
     if row.proto in (TCP, UDP, SCTP, DCCP, UDP_LITE) and end - at >= 4:
         row.src_port = be16(data, at)

@@ -40,9 +40,10 @@ class Blocks:
 
 def read_blocks(array: NDArray[np.uint8], link_types: frozenset[int]) -> Blocks:
     """Walk the blocks of a pcapng file. Never raises on content."""
-    data = memoryview(np.ascontiguousarray(array)).cast("B")
+    data = array.data
     out = Blocks()
-    order, interfaces, p = "<", [], 0
+    interfaces: list[tuple[int, tuple[int, int]]] = []
+    order, p = "<", 0
     while p < len(data):
         if len(data) - p < 12:
             out.refuse(Rejection.TRUNCATED_CAPTURE, len(data) - p)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from inspectorate.mechanisms.interconnect.flows.columns import V4_MAPPED, Flag
-from inspectorate.mechanisms.interconnect.flows.kernels import inlined, kernel
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined, kernel
 from inspectorate.mechanisms.interconnect.flows.loads import be64
 from inspectorate.mechanisms.interconnect.flows.outcomes import IRREGULARITY_CODE, Irregularity
 from inspectorate.mechanisms.interconnect.flows.state import (
@@ -79,7 +79,7 @@ class Context(NamedTuple):
 
 
 @inlined
-def time_ns(kind: int, raw: Any, export_ns: int, uptime_ms: int) -> int:
+def time_ns(kind: Int64, raw: Any, export_ns: Int64, uptime_ms: Int64) -> Int64:
     """A time field as nanoseconds since 1970 by the exporter's clock."""
     if kind == TimeKind.UPTIME:
         age_ms = (uptime_ms - np.int64(raw & np.uint64(UPTIME_MASK))) & UPTIME_MASK
@@ -102,7 +102,7 @@ def time_ns(kind: int, raw: Any, export_ns: int, uptime_ms: int) -> int:
 
 
 @inlined
-def context_of(state: Any, tables: Any, plan: int) -> Context:
+def context_of(state: Any, tables: Any, plan: Int64) -> Context:
     """Gather what the records of a set share."""
     row = tables.plans[plan]
     session = state[Slot.SESSION]
@@ -131,19 +131,19 @@ def context_of(state: Any, tables: Any, plan: int) -> Context:
         session,
         row[Plan.DURATION_NS],
         state[Slot.DOMAIN],
-        state[Slot.DATAGRAM],
+        state[Slot.BLOCK] + state[Slot.DATAGRAM],
         state[Slot.PROTOCOL],
     )
 
 
 @inlined
-def field(data: Any, p: int, places: Any, role: int) -> Any:
+def field(data: Any, p: Int64, places: Any, role: Int64) -> Any:
     """The field of a role in the record at `p`, as uint64; 0 where the template has none."""
     return be64(data, p + np.int64(places[role])) & places[ROLES + role]
 
 
 @kernel
-def rate_of(data: Any, p: int, places: Any, context: Context, state: Any, samplers: Any) -> float:
+def rate_of(data: Any, p: Int64, places: Any, context: Context, state: Any, samplers: Any) -> Any:
     """The sampling rate that a record names by itself: its own interval, or that of the sampler it points to."""
     if state[Slot.OVERRIDE] != 0:
         return context.rate
@@ -164,16 +164,16 @@ def rate_of(data: Any, p: int, places: Any, context: Context, state: Any, sample
 
 
 @inlined
-def span_of(data: Any, p: int, places: Any, context: Context, state: Any) -> tuple[int, int]:
+def span_of(data: Any, p: Int64, places: Any, context: Context, state: Any) -> tuple[Int64, Int64]:
     """Start and end of a record, in order and within the window around arrival."""
-    uptime = context.uptime_ms
+    uptime: Int64 = context.uptime_ms
     if context.unusual & Unusual.INIT:
         init = field(data, p, places, Role.INIT)
         uptime = (context.export_ns // NS_PER_MS - np.int64(init & np.uint64(0xFFFF_FFFF_FFFF))) & UPTIME_MASK
     start = time_ns(context.start_kind, field(data, p, places, Role.START), context.export_ns, uptime)
     end = time_ns(context.end_kind, field(data, p, places, Role.END), context.export_ns, uptime)
     if context.start_kind == TimeKind.ABSENT or context.end_kind == TimeKind.ABSENT:
-        lasted = 0
+        lasted: Int64 = 0
         if context.unusual & Unusual.DURATION:
             raw = field(data, p, places, Role.DURATION)
             lasted = np.int64(raw) * context.duration_ns if raw < np.uint64(SECONDS_MAX) else FAR_NS >> 1
@@ -193,7 +193,7 @@ def span_of(data: Any, p: int, places: Any, context: Context, state: Any) -> tup
 
 
 @inlined
-def emit(data: Any, p: int, places: Any, context: Context, state: Any, row: Any) -> None:
+def emit(data: Any, p: Int64, places: Any, context: Context, state: Any, row: Any) -> None:
     """Write a row from the record at `p`; `amend` completes it where the template is unusual."""
     row.src_hi = field(data, p, places, Role.SRC_HI)
     row.src_lo = field(data, p, places, Role.SRC_LO) | context.src_mapped
@@ -217,7 +217,7 @@ def emit(data: Any, p: int, places: Any, context: Context, state: Any, row: Any)
 
 
 @kernel
-def amend(data: Any, p: int, places: Any, context: Context, state: Any, row: Any) -> None:
+def amend(data: Any, p: Int64, places: Any, context: Context, state: Any, row: Any) -> None:
     """What costs a branch per record: addresses of either family, and bytes without addresses."""
     if context.unusual & Unusual.BOTH_FAMILIES and row.src_hi | row.src_lo | row.dst_hi | row.dst_lo == np.uint64(0):
         row.src_lo = field(data, p, places, Role.SRC_V4) | np.uint64(V4_MAPPED)
@@ -235,7 +235,7 @@ def resample(row: Any, rate: float) -> None:
 
 
 @inlined
-def count_set(state: Any, context: Context, records: int) -> None:
+def count_set(state: Any, context: Context, records: Int64) -> None:
     """Count what the rows of a set have in common."""
     if context.start_kind == TimeKind.ABSENT or context.end_kind == TimeKind.ABSENT:
         state[T_ABSENT] += records

@@ -58,8 +58,10 @@ class GapList:
         """Append a gap; one of the same kind at the same time is joined to it, and so is every one above the limit."""
         key = (gap.exporter, gap.cause)
         before = self.last.get(key)
-        if before is not None and not before.removed and (
-            (span == 0 and before.gap.end_ns == gap.start_ns) or len(self.entries) >= self.limit
+        if (
+            before is not None
+            and not before.removed
+            and ((span == 0 and before.gap.end_ns == gap.start_ns) or len(self.entries) >= self.limit)
         ):
             before.gap = _joined(before.gap, gap)
             before.span = 0

@@ -191,10 +191,8 @@ class Settler:
         state, content = self.state, self._set_content(data)
         plan, session = int(state[Slot.PLAN]), int(state[Slot.SESSION])
         state[Slot.POSITION] += len(content)
-        seen = self._options_seen.get(plan)
-        if seen is not None and seen[0] == content:
-            count = seen[1]
-        else:
+        repeated, count = self._options_seen.get(plan, (b"", 0))
+        if repeated != content:
             count = self._read_options(plan, session, content)
         state[Slot.UNITS] += count
         self.tables.sessions[session]["records"] += count
@@ -274,5 +272,3 @@ def _agent(data: NDArray[np.uint8], at: int) -> tuple[int, int]:
     if data[at + 7] == 1:
         return 0, (0xFFFF << 32) | int.from_bytes(data[at + 8 : at + 12].tobytes())
     return int.from_bytes(data[at + 8 : at + 16].tobytes()), int.from_bytes(data[at + 16 : at + 24].tobytes())
-
-

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from inspectorate.mechanisms.interconnect.flows.columns import V4_MAPPED, VERSION_SFLOW, Flag
-from inspectorate.mechanisms.interconnect.flows.kernels import inlined, kernel
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined, kernel
 from inspectorate.mechanisms.interconnect.flows.loads import be32, be64
 from inspectorate.mechanisms.interconnect.flows.outcomes import (
     IRREGULARITY_CODE,
@@ -59,11 +59,10 @@ F_SAMPLED, F_LAYER2, F_UNADDRESSED = int(Flag.SAMPLED), int(Flag.LAYER2), int(Fl
 
 
 @inlined
-def begin_sflow(data: Any, at: int, state: Any, tables: Any) -> int:
+def begin_sflow(data: Any, at: Int64, state: Any, tables: Any) -> Int64:
     """Read a datagram header. The exporter is the agent that it names, with its sub-agent as domain."""
     length = state[Slot.END] - at
     if length < 28:
-        state[Slot.SESSION] = -1
         return reject_datagram(state, R_TRUNCATED_HEADER, length)
     kind = be32(data, at + 4)
     if kind == ADDRESS_V4:
@@ -71,10 +70,8 @@ def begin_sflow(data: Any, at: int, state: Any, tables: Any) -> int:
     elif kind == ADDRESS_V6:
         high, low, p = be64(data, at + 8), be64(data, at + 16), at + 24
     else:
-        state[Slot.SESSION] = -1
         return reject_datagram(state, R_BAD_ADDRESS_TYPE, length)
     if state[Slot.END] - p < 16:
-        state[Slot.SESSION] = -1
         return reject_datagram(state, R_TRUNCATED_HEADER, length)
     state[Slot.DOMAIN] = be32(data, p)
     state[Slot.SEQUENCE] = be32(data, p + 4)
@@ -91,7 +88,7 @@ def begin_sflow(data: Any, at: int, state: Any, tables: Any) -> int:
 
 
 @inlined
-def sample_source(data: Any, p: int, expanded: bool) -> tuple[int, int]:
+def sample_source(data: Any, p: Int64, expanded: bool) -> tuple[Int64, Int64]:
     """Class and index of a sample's data source."""
     if expanded:
         return be32(data, p + 4), be32(data, p + 8)
@@ -100,7 +97,7 @@ def sample_source(data: Any, p: int, expanded: bool) -> tuple[int, int]:
 
 
 @inlined
-def settle_source(data: Any, p: int, kind: int, state: Any, tables: Any) -> int:
+def settle_source(data: Any, p: Int64, kind: Int64, state: Any, tables: Any) -> Int64:
     """Follow the sample numbers of one data source; an event where the source or the number is unexpected."""
     expanded = kind in (FLOW_EXPANDED, COUNTERS_EXPANDED)
     counters = kind in (COUNTERS, COUNTERS_EXPANDED)
@@ -142,7 +139,7 @@ def clear_row(row: Any, state: Any) -> None:
     row.start_ns = state[Slot.ARRIVAL_NS]
     row.end_ns = state[Slot.ARRIVAL_NS]
     row.domain = state[Slot.DOMAIN]
-    row.datagram = state[Slot.DATAGRAM]
+    row.datagram = state[Slot.BLOCK] + state[Slot.DATAGRAM]
     row.src_port = 0
     row.dst_port = 0
     row.proto = 0
@@ -150,7 +147,7 @@ def clear_row(row: Any, state: Any) -> None:
 
 
 @kernel
-def read_flow_record(data: Any, p: int, form: int, length: int, row: Any) -> int:
+def read_flow_record(data: Any, p: Int64, form: Int64, length: Int64, row: Any) -> Int64:
     """Fill the row from one flow record; how much it tells: 0 nothing, 1 a length, 2 addresses, or -1 if malformed."""
     end = p + length
     if form == RAW_HEADER:
@@ -162,7 +159,7 @@ def read_flow_record(data: Any, p: int, form: int, length: int, row: Any) -> int
         protocol, start = be32(data, p), p + 16
         row.bytes = be32(data, p + 4)
         at = network_header(data, start, start + captured) if protocol == HEADER_ETHERNET else -1
-        if protocol == HEADER_V4 or protocol == HEADER_V6:
+        if protocol in (HEADER_V4, HEADER_V6):
             at = start
         return 2 if read_ip(data, at, start + captured, row) >= 0 else 1
     if form == SAMPLED_V4:
@@ -193,7 +190,7 @@ def read_flow_record(data: Any, p: int, form: int, length: int, row: Any) -> int
 
 
 @inlined
-def flow_sample(data: Any, p: int, end: int, expanded: bool, state: Any, tables: Any, row: Any) -> int:
+def flow_sample(data: Any, p: Int64, end: Int64, expanded: bool, state: Any, tables: Any, row: Any) -> Int64:
     """Decode one flow sample into `row`: 1 done, 0 no packet in it, -1 malformed."""
     rate_at = p + (12 if expanded else 8)
     clear_row(row, state)
@@ -236,14 +233,14 @@ def flow_sample(data: Any, p: int, end: int, expanded: bool, state: Any, tables:
 
 
 @kernel
-def counter_row(data: Any, p: int, state: Any, tables: Any, row: Any) -> None:
+def counter_row(data: Any, p: Int64, state: Any, tables: Any, row: Any) -> None:
     """Generic interface counters (section 5, `if_counters`)."""
     session = tables.sessions[state[Slot.SESSION]]
     row.arrival_ns = state[Slot.ARRIVAL_NS]
     row.agent_hi = session.src_hi
     row.agent_lo = session.src_lo
     row.sub_agent = state[Slot.DOMAIN]
-    row.datagram = state[Slot.DATAGRAM]
+    row.datagram = state[Slot.BLOCK] + state[Slot.DATAGRAM]
     row.if_index = be32(data, p)
     row.if_type = be32(data, p + 4)
     row.speed_bits_per_s = be64(data, p + 8)
@@ -265,7 +262,7 @@ def counter_row(data: Any, p: int, state: Any, tables: Any, row: Any) -> None:
 
 
 @inlined
-def counter_sample(data: Any, p: int, end: int, expanded: bool, state: Any, tables: Any, output: Any) -> int:
+def counter_sample(data: Any, p: Int64, end: Int64, expanded: bool, state: Any, tables: Any, output: Any) -> Int64:
     """Decode one counter sample: 1 done, -1 malformed. The caller has seen to room for its rows."""
     source_class, source_index = sample_source(data, p, expanded)
     sequence = be32(data, p)
@@ -290,7 +287,7 @@ def counter_sample(data: Any, p: int, end: int, expanded: bool, state: Any, tabl
 
 
 @inlined
-def walk_sample(data: Any, state: Any, tables: Any, output: Any) -> int:
+def walk_sample(data: Any, state: Any, tables: Any, output: Any) -> Int64:
     """Decode the sample at `POSITION`."""
     at, end = state[Slot.POSITION], state[Slot.END]
     if end - at < 8 or be32(data, at + 4) > end - at - 8:
@@ -331,7 +328,7 @@ def walk_sample(data: Any, state: Any, tables: Any, output: Any) -> int:
 
 
 @inlined
-def walk_samples(data: Any, state: Any, tables: Any, output: Any) -> int:
+def walk_samples(data: Any, state: Any, tables: Any, output: Any) -> Int64:
     """Decode the samples of the current datagram until an event or its end."""
     while state[Slot.SAMPLES_LEFT] > 0:
         event = walk_sample(data, state, tables, output)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inspectorate.mechanisms.interconnect.flows.kernels import inlined
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined
 from inspectorate.mechanisms.interconnect.flows.outcomes import IRREGULARITIES, Limits
 
 
@@ -55,6 +55,7 @@ class Slot(IntEnum):
     END = 3
     """End of the message or datagram."""
     SESSION = 4
+    """Row of the exporter, -1 while it is not known."""
     SETTLED = 5
     """1 when the sequence number has been dealt with."""
     UNITS = 6
@@ -95,7 +96,15 @@ class Slot(IntEnum):
     OVERRIDE = 33
     """1 where the operator's sampling rate governs and announced ones do not."""
     V5_PLAN = 34
-    TALLY = 35
+    SUMMING = 35
+    """1 where common records go straight into the sums of `Output.sink`."""
+    BLOCK = 36
+    """Index in the segment of the first datagram of the block."""
+    SUMMED = 37
+    """Records that went straight into sums."""
+    HINT = 38
+    """Row of `sessions` found last."""
+    TALLY = 39
     """From here on: one count per `Irregularity`, then one more for bytes of unaddressed records."""
 
 
@@ -116,7 +125,7 @@ SESSION = np.dtype(
         ("records", "<i8"),
         ("first_ns", "<i8"),
         ("last_ns", "<i8"),
-            ("uptime_ms", "<i8"),
+        ("uptime_ms", "<i8"),
         ("clock_min_ns", "<i8"),
         ("clock_max_ns", "<i8"),
         ("init_ms", "<i8"),
@@ -199,6 +208,8 @@ class Plan(IntEnum):
     SRC_MAPPED = 11
     DST_MAPPED = 12
     """What is or-ed into the low half of an address: the mark of mapped IPv4, or 0."""
+    QUICK = 13
+    """1 where the short way of `quick` reads it."""
 
 
 class Unusual(IntEnum):
@@ -211,6 +222,8 @@ class Unusual(IntEnum):
     BOTH_FAMILIES = 16
     UNADDRESSED = 32
     TIMELESS = 64
+    REVERSE = 128
+    VARIABLE = 256
 
 
 class TimeKind(IntEnum):
@@ -248,10 +261,11 @@ class Tables(NamedTuple):
 
 
 class Output(NamedTuple):
-    """Rows being written."""
+    """Rows being written, and where sums go instead."""
 
     records: NDArray[np.void]
     counters: NDArray[np.void]
+    sink: Any
 
 
 def power_above(count: int) -> int:
@@ -294,14 +308,14 @@ def fresh_tables(limits: Limits) -> Tables:
 
 
 @inlined
-def hashed(key: int, size: int) -> int:
+def hashed(key: Int64, size: Int64) -> Int64:
     """A place in a table of `size` (a power of two) for a key: Fibonacci hashing (Knuth, TAOCP 3, section 6.4)."""
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64(mixed >> np.uint64(32)) & (size - 1)
 
 
 @inlined
-def find_plan(tables: Any, key: int) -> int:
+def find_plan(tables: Any, key: Int64) -> Int64:
     """The plan of a template key, or -1. Open addressing with linear probing; the table is never more than half full."""
     size = len(tables.template_keys)
     place = hashed(key, size)
@@ -313,7 +327,7 @@ def find_plan(tables: Any, key: int) -> int:
 
 
 @inlined
-def find_source(tables: Any, key: int) -> int:
+def find_source(tables: Any, key: Int64) -> Int64:
     """The row of an sFlow source key, or -1."""
     size = len(tables.source_slots)
     place = hashed(key, size)
@@ -326,6 +340,6 @@ def find_source(tables: Any, key: int) -> int:
 
 
 @inlined
-def template_key(session: int, template_id: int) -> int:
+def template_key(session: Int64, template_id: Int64) -> Int64:
     """One positive number for an exporter and a template number; template numbers are above 255, so it is never 0."""
     return (session << 16) | template_id

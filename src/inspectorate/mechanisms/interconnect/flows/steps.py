@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inspectorate.mechanisms.interconnect.flows.kernels import inlined
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined
 from inspectorate.mechanisms.interconnect.flows.state import Event, Slot
 
 SEQUENCE_MASK = 0xFFFF_FFFF
@@ -22,7 +22,7 @@ def next_datagram(state: Any) -> None:
 
 
 @inlined
-def reject(state: Any, reason: int, amount: int) -> int:
+def reject(state: Any, reason: Int64, amount: Int64) -> Int64:
     """Note what is refused; the caller has already moved past it."""
     state[Slot.REASON] = reason
     state[Slot.AMOUNT] = amount
@@ -30,7 +30,7 @@ def reject(state: Any, reason: int, amount: int) -> int:
 
 
 @inlined
-def reject_datagram(state: Any, reason: int, amount: int) -> int:
+def reject_datagram(state: Any, reason: Int64, amount: Int64) -> Int64:
     """Refuse the whole current datagram."""
     next_datagram(state)
     return reject(state, reason, amount)
@@ -40,11 +40,9 @@ def reject_datagram(state: Any, reason: int, amount: int) -> int:
 def find_exporter(state: Any, sessions: Any, high: Any, low: Any) -> bool:
     """Set `SESSION` to the row of (address, `PROTOCOL`, `DOMAIN`); the last one found is tried first."""
     protocol, domain, used = state[Slot.PROTOCOL], state[Slot.DOMAIN], state[Slot.EXPORTERS]
-    hint = state[Slot.SESSION]
+    hint = state[Slot.HINT]
     for attempt in range(-1, used):
         row = hint if attempt < 0 else attempt
-        if row < 0:
-            continue
         if (
             sessions[row].src_lo == low
             and sessions[row].src_hi == high
@@ -52,15 +50,15 @@ def find_exporter(state: Any, sessions: Any, high: Any, low: Any) -> bool:
             and sessions[row].domain == domain
         ):
             state[Slot.SESSION] = row
+            state[Slot.HINT] = row
             return True
     return False
 
 
 @inlined
-def begin(state: Any, tables: Any, high: Any, low: Any) -> int:
+def begin(state: Any, tables: Any, high: Any, low: Any) -> Int64:
     """Find the exporter and settle the sequence number; `PROTOCOL`, `DOMAIN`, `SEQUENCE`, times are set by the caller."""
     if not find_exporter(state, tables.sessions, high, low):
-        state[Slot.SESSION] = -1
         return Event.NEW_EXPORTER.value
     row = state[Slot.SESSION]
     sessions = tables.sessions
@@ -87,7 +85,7 @@ def begin(state: Any, tables: Any, high: Any, low: Any) -> int:
 
 
 @inlined
-def finish(state: Any, tables: Any) -> int:
+def finish(state: Any, tables: Any) -> Int64:
     """End the current datagram: `UNITS` is what it added to its sequence number."""
     row = state[Slot.SESSION]
     sessions = tables.sessions

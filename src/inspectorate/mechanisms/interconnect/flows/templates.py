@@ -30,7 +30,15 @@ from inspectorate.mechanisms.interconnect.flows.elements import (
 )
 from inspectorate.mechanisms.interconnect.flows.loads import MASKS
 from inspectorate.mechanisms.interconnect.flows.outcomes import Irregularity, Limits, Rejection
-from inspectorate.mechanisms.interconnect.flows.state import ROLES, Plan, Tables, find_plan, hashed, template_key
+from inspectorate.mechanisms.interconnect.flows.state import (
+    ROLES,
+    Plan,
+    Tables,
+    Unusual,
+    find_plan,
+    hashed,
+    template_key,
+)
 
 TEMPLATE_IDS_FROM = 256
 RECORD_BYTES_MAX = 65_515
@@ -170,6 +178,9 @@ class TemplateStore:
         reverse = plan + self._limits.templates_max
         forward.plan[Plan.REVERSE] = reverse if backward is not None else -1
         forward.plan[Plan.RAW_BYTES] = len(raw)
+        if backward is not None:
+            forward.plan[Plan.UNUSUAL] |= Unusual.REVERSE
+            forward.plan[Plan.QUICK] = 0
         self._write_half(plan, forward)
         if backward is not None:
             self._write_half(reverse, backward)

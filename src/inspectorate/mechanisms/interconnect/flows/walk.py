@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from inspectorate.mechanisms.interconnect.flows.columns import VERSION_SFLOW
-from inspectorate.mechanisms.interconnect.flows.kernels import inlined, kernel
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined, kernel
 from inspectorate.mechanisms.interconnect.flows.loads import be16, be32
 from inspectorate.mechanisms.interconnect.flows.netflow import walk_sets
 from inspectorate.mechanisms.interconnect.flows.outcomes import REJECTION_CODE, Rejection
@@ -34,7 +34,7 @@ R_BAD_LENGTH = REJECTION_CODE[Rejection.BAD_LENGTH]
 
 
 @inlined
-def begin_v5(data: Any, at: int, state: Any, tables: Any, source: Any) -> int:
+def begin_v5(data: Any, at: Int64, state: Any, tables: Any, source: Any) -> Int64:
     """Read a NetFlow v5 header; the records become a data set of the built-in plan."""
     length = state[Slot.END] - at
     if length < V5_HEADER_BYTES:
@@ -57,14 +57,14 @@ def begin_v5(data: Any, at: int, state: Any, tables: Any, source: Any) -> int:
     state[Slot.MESSAGE_END] = state[Slot.END]
     state[Slot.SET_ID] = count
     state[Slot.PLAN] = state[Slot.V5_PLAN]
-    state[Slot.SET_END] = at + V5_HEADER_BYTES + V5_RECORD_BYTES * min(
-        count, (length - V5_HEADER_BYTES) // V5_RECORD_BYTES
+    state[Slot.SET_END] = (
+        at + V5_HEADER_BYTES + V5_RECORD_BYTES * min(count, (length - V5_HEADER_BYTES) // V5_RECORD_BYTES)
     )
     return Event.CONTINUE.value
 
 
 @inlined
-def begin_v9(data: Any, at: int, state: Any, tables: Any, source: Any) -> int:
+def begin_v9(data: Any, at: Int64, state: Any, tables: Any, source: Any) -> Int64:
     """Read a NetFlow v9 header."""
     length = state[Slot.END] - at
     if length < V9_HEADER_BYTES:
@@ -83,7 +83,7 @@ def begin_v9(data: Any, at: int, state: Any, tables: Any, source: Any) -> int:
 
 
 @inlined
-def begin_ipfix(data: Any, at: int, state: Any, tables: Any, source: Any) -> int:
+def begin_ipfix(data: Any, at: Int64, state: Any, tables: Any, source: Any) -> Int64:
     """Read an IPFIX message header. The message may be shorter than the datagram, never longer."""
     length = state[Slot.END] - at
     if length < IPFIX_HEADER_BYTES:
@@ -106,14 +106,14 @@ def begin_ipfix(data: Any, at: int, state: Any, tables: Any, source: Any) -> int
 
 
 @inlined
-def begin_datagram(data: Any, index: Any, state: Any, tables: Any) -> int:
+def begin_datagram(data: Any, index: Any, state: Any, tables: Any) -> Int64:
     """Read the header of the current datagram, whatever its version."""
     number = state[Slot.DATAGRAM]
     at, length = index[number].offset, index[number].length
     state[Slot.END] = at + length
     state[Slot.ARRIVAL_NS] = index[number].arrival_ns
+    state[Slot.SESSION] = -1
     if length < 4:
-        state[Slot.SESSION] = -1
         return reject_datagram(state, R_TRUNCATED_HEADER, length)
     source = (index[number].src_hi, index[number].src_lo)
     version = be16(data, at)
@@ -129,12 +129,11 @@ def begin_datagram(data: Any, index: Any, state: Any, tables: Any) -> int:
     if version == 0 and be16(data, at + 2) == 5:
         state[Slot.PROTOCOL] = VERSION_SFLOW
         return begin_sflow(data, at, state, tables)
-    state[Slot.SESSION] = -1
     return reject_datagram(state, R_UNKNOWN_VERSION, length)
 
 
 @kernel
-def walk(data: Any, index: Any, state: Any, tables: Any, output: Any) -> int:
+def walk(data: Any, index: Any, state: Any, tables: Any, output: Any) -> Int64:
     """Decode from where `state` stands until an event; returns the `Event`.
 
     `data`: uint8 (n,); `index`: `capture.DATAGRAM` rows into it; rows go to `output` from `ROWS` and `COUNTER_ROWS` on.

@@ -1,0 +1,139 @@
+"""The three kinds of flow source behind one shape: export datagrams, captured packets, GoFlow2 lines.
+
+A reader takes the segments of one stream in order and yields batches of records. Afterwards it knows when something
+arrived, where something may be missing (`gaps`), what was refused, and whether it can tell at all what it did not see:
+
+| source | can tell what it did not see |
+|---|---|
+| export datagrams (sFlow, NetFlow, IPFIX) | yes: sequence numbers |
+| packets captured by a tap | yes: a capture says what was cut or unreadable; drops are the collector's to count |
+| GoFlow2 JSON lines | no: they were decoded elsewhere, so only lower bounds come of them |
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspectorate.declaration import Sensor, SensorKind
+from inspectorate.evidence import Segment
+from inspectorate.mechanisms.interconnect.flows import FlowDecoder, Gap, GapCause, GoFlow2Reader, Limits, Rejection
+from inspectorate.mechanisms.interconnect.flows import TapReader as PacketReader
+from inspectorate.mechanisms.interconnect.flows import Unit as GapUnit
+from inspectorate.mechanisms.interconnect.flows.capture import Capture
+from inspectorate.mechanisms.interconnect.flows.columns import Batch
+from inspectorate.quantities import to_ns
+
+Times = NDArray[np.int64]
+
+HARMLESS = frozenset({Rejection.NOT_IP, Rejection.DUPLICATE_DATAGRAM})
+"""Refusals that hide no IP traffic: frames that carry none, and copies of what was decoded."""
+
+
+class Reader(Protocol):
+    """Reads the segments of one stream, in order."""
+
+    arrivals: list[Times]
+    tells_unseen: bool
+
+    def read(self, segment: Segment, data: bytes) -> Iterator[Batch]: ...
+
+    def gaps(self) -> tuple[Gap, ...]: ...
+
+    def refused(self) -> Mapping[Rejection, int]: ...
+
+
+def reader_for(sensor: Sensor) -> Reader:
+    """The reader for what a sensor sends."""
+    match sensor.kind:
+        case SensorKind.FLOW_EXPORT:
+            return ExportReader(sensor)
+        case SensorKind.TAP:
+            return TapReader()
+        case SensorKind.FLOW_LINES:
+            return LinesReader()
+
+
+class ExportReader:
+    """Export datagrams."""
+
+    tells_unseen = True
+
+    def __init__(self, sensor: Sensor) -> None:
+        self.arrivals: list[Times] = []
+        self._decoder = FlowDecoder(sampling_default=float(sensor.sampling_rate))
+
+    def read(self, segment: Segment, data: bytes) -> Iterator[Batch]:
+        self.arrivals += [block["arrival_ns"].copy() for block in Capture(data, Limits()).datagrams()]
+        yield from self._decoder.decode_segment(data)
+
+    def gaps(self) -> tuple[Gap, ...]:
+        return self._decoder.report().gaps
+
+    def refused(self) -> Mapping[Rejection, int]:
+        return self._decoder.report().rejections
+
+
+class TapReader:
+    """Captured packets: each is a record, and arrives when it passes."""
+
+    tells_unseen = True
+
+    def __init__(self) -> None:
+        self.arrivals: list[Times] = []
+        self._reader = PacketReader()
+        self._seen: Counter[Rejection] = Counter()
+        self._gaps: list[Gap] = []
+
+    def read(self, segment: Segment, data: bytes) -> Iterator[Batch]:
+        for batch in self._reader.read_segment(data):
+            self.arrivals.append(batch.records["start_ns"].copy())
+            yield batch
+        new = Counter(self._reader.rejections) - self._seen
+        self._seen = Counter(self._reader.rejections)
+        lost = sum(count for reason, count in new.items() if reason not in HARMLESS)
+        if lost:
+            self._gaps.append(_gap(segment, lost))
+
+    def gaps(self) -> tuple[Gap, ...]:
+        return tuple(self._gaps)
+
+    def refused(self) -> Mapping[Rejection, int]:
+        return self._reader.rejections
+
+
+class LinesReader:
+    """GoFlow2 JSON lines."""
+
+    tells_unseen = False
+
+    def __init__(self) -> None:
+        self.arrivals: list[Times] = []
+        self._reader = GoFlow2Reader()
+
+    def read(self, segment: Segment, data: bytes) -> Iterator[Batch]:
+        for batch in self._reader.read_segment(data):
+            self.arrivals.append(batch.records["end_ns"].copy())
+            yield batch
+
+    def gaps(self) -> tuple[Gap, ...]:
+        return ()
+
+    def refused(self) -> Mapping[Rejection, int]:
+        return self._reader.rejections
+
+
+def _gap(segment: Segment, lost: int) -> Gap:
+    """Something in a segment could not be read; where in it is not known."""
+    return Gap(
+        exporter=None,
+        cause=GapCause.UNREADABLE,
+        start_ns=to_ns(segment.period.start),
+        end_ns=to_ns(segment.period.end),
+        unit=GapUnit.DATAGRAMS,
+        lost=lost,
+    )
