@@ -76,7 +76,10 @@ def _appraise_limit(case: Case, terms: InterconnectLimit) -> tuple[Assessment, .
         for pod in pods
         for flow in (traffic[pod].sent, traffic[pod].received)
     ]
-    log_e = _evidence(over, [traffic[pod].observed for pod in pods for _ in range(2)], reference.METER_EXCESS_RATE)
+    plan = BetPlan(stakes=(reference.DECISIVE_STAKE,), start_rate=1 / len(over[0]))
+    log_e = _evidence(
+        over, [traffic[pod].observed for pod in pods for _ in range(2)], reference.METER_EXCESS_RATE, plan
+    )
     found: list[Assessment] = []
     for place, pod in enumerate(pods):
         seen = traffic[pod]
@@ -105,8 +108,10 @@ def _appraise_isolation(case: Case, terms: PodIsolation) -> tuple[Assessment, ..
     declared = {pod.id: pod for pod in case.declaration.pods}
     pods = sorted(traffic)
     strangers = {pod: [peer for peer in traffic[pod].peers if peer not in declared[pod].peers] for pod in pods}
-    over = [_with_strangers(traffic[pod], strangers[pod]) > terms.allowance_bytes_per_s for pod in pods]
-    log_e = _evidence(over, [traffic[pod].observed for pod in pods], reference.ISOLATION_EXCESS_RATE)
+    over = [_with_strangers(traffic[pod], strangers[pod], "lower") > terms.allowance_bytes_per_s for pod in pods]
+    could_be = [_with_strangers(traffic[pod], strangers[pod], "upper") > terms.allowance_bytes_per_s for pod in pods]
+    plan = BetPlan(stakes=(reference.DECISIVE_STAKE,), start_rate=1 / len(over[0]))
+    log_e = _evidence(over, [traffic[pod].observed for pod in pods], reference.ISOLATION_EXCESS_RATE, plan)
     found: list[Assessment] = []
     for place, pod in enumerate(pods):
         seen = traffic[pod]
@@ -116,7 +121,7 @@ def _appraise_isolation(case: Case, terms: PodIsolation) -> tuple[Assessment, ..
                 clause=case.clause.id,
                 mechanism=NAME,
                 scope=_scope((pod,), case, seen, exceeded),
-                verdict=_verdict(seen, not exceeded.any(), bool(exceeded.any())),
+                verdict=_verdict(seen, not could_be[place].any(), bool(exceeded.any())),
                 log_e=log_e[place],
                 assumptions=_assumptions(seen),
                 evidence_ids=seen.evidence_ids,
@@ -128,10 +133,10 @@ def _appraise_isolation(case: Case, terms: PodIsolation) -> tuple[Assessment, ..
     return tuple(found)
 
 
-def _with_strangers(seen: PodTraffic, strangers: Iterable[str]) -> NDArray[np.float64]:
-    """The least that a pod exchanged with others, in the busier direction of each [bytes/s]."""
-    busier = (np.maximum(seen.peers[p].sent.lower, seen.peers[p].received.lower) for p in strangers)
-    return _rates(seen, sum(busier, seen.zeros()))
+def _with_strangers(seen: PodTraffic, strangers: Iterable[str], bound: str) -> NDArray[np.float64]:
+    """The least or the most that a pod exchanged with others, in the busier direction of each [bytes/s]."""
+    flows = ((seen.peers[peer].sent, seen.peers[peer].received) for peer in strangers)
+    return _rates(seen, sum((np.maximum(getattr(a, bound), getattr(b, bound)) for a, b in flows), seen.zeros()))
 
 
 def _appraise_exchange(case: Case, terms: CoordinatedExchange) -> tuple[Assessment, ...]:
@@ -145,7 +150,8 @@ def _appraise_exchange(case: Case, terms: CoordinatedExchange) -> tuple[Assessme
     if not pairs or len(pairs) > reference.PAIRS_MAX:
         return (_not_searched(case, sorted(traffic), len(pairs)),)
     asked = [_matches(traffic[one], traffic[other], terms) for one, other in pairs]
-    log_e = _evidence([matched for matched, _ in asked], [mask for _, mask in asked], reference.MATCH_RATE_MAX)
+    plan = BetPlan.for_horizon(len(asked[0][0]))
+    log_e = _evidence([matched for matched, _ in asked], [mask for _, mask in asked], reference.MATCH_RATE_MAX, plan)
     return tuple(
         _appraise_pair(case, (one, other), traffic, matches, value)
         for (one, other), matches, value in zip(pairs, asked, log_e, strict=True)
@@ -183,13 +189,21 @@ def _appraise_pair(
         clause=case.clause.id,
         mechanism=NAME,
         scope=_scope(pair, case, first, matched),
-        verdict=Verdict.CONSISTENT if observed.all() else Verdict.NOT_OBSERVED,
+        verdict=_pair_verdict(first, second),
         log_e=log_e,
         assumptions=tuple(dict.fromkeys((*_assumptions(first), *_assumptions(second)))),
         evidence_ids=tuple(dict.fromkeys((*first.evidence_ids, *second.evidence_ids))),
         reasons=(reason,),
         not_checked=tuple(dict.fromkeys((*first.not_observed_notes(), *second.not_observed_notes()))),
     )
+
+
+def _pair_verdict(first: PodTraffic, second: PodTraffic) -> Verdict:
+    if first.contradictions or second.contradictions:
+        return Verdict.INVALID_EVIDENCE
+    if not (first.observed & second.observed).all():
+        return Verdict.NOT_OBSERVED
+    return Verdict.CONSISTENT if (first.complete & second.complete).all() else Verdict.INCONCLUSIVE
 
 
 def _not_searched(case: Case, pods: list[str], pairs: int) -> Assessment:
@@ -207,13 +221,12 @@ def _not_searched(case: Case, pods: list[str], pairs: int) -> Assessment:
     )
 
 
-def _evidence(exceeded: list[Mask], observed: list[Mask], rate_max: float) -> list[float]:
+def _evidence(exceeded: list[Mask], observed: list[Mask], rate_max: float, plan: BetPlan) -> list[float]:
     """The log e-value of each exceedance stream at the end of the period; 0 where nothing was observed.
 
     All streams in one call, each of shape (intervals,): many short streams cost little more than one.
     """
     asked = np.vstack(observed)
-    plan = BetPlan.for_horizon(asked.shape[1])
     process = exceedance_process(np.vstack(exceeded) & asked, rate_max=rate_max, observed=asked, plan=plan)
     return [bounded_log_e(float(value)) for value in process.log_e_final]
 
@@ -330,8 +343,8 @@ def _isolation_reasons(
     pod: str, seen: PodTraffic, strangers: Iterable[str], exceeded: Mask, terms: PodIsolation
 ) -> tuple[str, ...]:
     if not seen.observed.any():
-        return (f"{pod}: its link was not observed",)
-    reasons = []
+        return (*seen.contradictions, f"{pod}: its link was not observed")
+    reasons = list(seen.contradictions)
     for peer in strangers:
         sent, received = seen.peers[peer].sent.lower, seen.peers[peer].received.lower
         busy = (_rates(seen, np.maximum(sent, received)) > terms.allowance_bytes_per_s) & seen.observed

@@ -78,11 +78,12 @@ def _views(case: Case) -> dict[_Key, SensorView]:
 def combine(pod: Pod, edges_ns: Times, views: list[SensorView]) -> PodTraffic:
     """The best of what several sensors saw of one pod's link."""
     count = len(edges_ns) - 1
-    observed = np.zeros(count, dtype=np.bool_)
+    observed, complete = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
     for view in views:
         observed |= view.observed
-    contradictions = tuple(
-        text for one, other in combinations(views, 2) for text in _contradictions(one, other) if text
+        complete |= view.observed & view.complete
+    contradictions = tuple(text for view in views for text in view.contradictions) + tuple(
+        text for one, other in combinations(views, 2) for text in _contradictions(one, other)
     )
     if contradictions:
         observed = np.zeros(count, dtype=np.bool_)
@@ -100,6 +101,7 @@ def combine(pod: Pod, edges_ns: Times, views: list[SensorView]) -> PodTraffic:
             for peer in peers
         },
         observed=observed,
+        complete=complete,
         sampled=bool(views) and all(view.sampled for view in views),
         holders=tuple(sorted({holder for view in views for holder in view.holders})),
         evidence_ids=tuple(dict.fromkeys(digest for view in views for digest in view.evidence_ids)),

@@ -26,6 +26,11 @@ from inspectorate.mechanisms.interconnect.flows import TapReader as PacketReader
 from inspectorate.mechanisms.interconnect.flows import Unit as GapUnit
 from inspectorate.mechanisms.interconnect.flows.capture import Capture
 from inspectorate.mechanisms.interconnect.flows.columns import Batch
+from inspectorate.mechanisms.interconnect.reference import (
+    CLOCK_OFF_S_MAX,
+    SAMPLES_TO_JUDGE_RATE,
+    SAMPLING_RATE_OFF_MAX,
+)
 from inspectorate.quantities import to_ns
 
 Times = NDArray[np.int64]
@@ -46,6 +51,8 @@ class Reader(Protocol):
 
     def refused(self) -> Mapping[Rejection, int]: ...
 
+    def contradictions(self) -> tuple[str, ...]: ...
+
 
 def reader_for(sensor: Sensor) -> Reader:
     """The reader for what a sensor sends."""
@@ -65,17 +72,46 @@ class ExportReader:
 
     def __init__(self, sensor: Sensor) -> None:
         self.arrivals: list[Times] = []
+        self._sensor = sensor
+        self._rates: set[float] = set()
         self._decoder = FlowDecoder(sampling_default=float(sensor.sampling_rate))
 
     def read(self, segment: Segment, data: bytes) -> Iterator[Batch]:
         self.arrivals += [block["arrival_ns"].copy() for block in Capture(data, Limits()).datagrams()]
-        yield from self._decoder.decode_segment(data)
+        for batch in self._decoder.decode_segment(data):
+            if len(batch.records):
+                rates = batch.records["sampling_rate"]
+                self._rates |= {float(rates.min()), float(rates.max())}
+            yield batch
 
     def gaps(self) -> tuple[Gap, ...]:
         return self._decoder.report().gaps
 
     def refused(self) -> Mapping[Rejection, int]:
         return self._decoder.report().rejections
+
+    def contradictions(self) -> tuple[str, ...]:
+        """A clock that is off, and a sampling rate that is not the announced or the declared one."""
+        report, name = self._decoder.report(), self._sensor.id
+        found = []
+        for exporter in report.exporters:
+            least, most = (offset / 1e9 for offset in exporter.clock_offset_ns)
+            if least > CLOCK_OFF_S_MAX or most < -CLOCK_OFF_S_MAX:
+                found.append(f"{name}: its clock differs from arrival by {least:.0f} to {most:.0f} s")
+        if any(rate != self._sensor.sampling_rate for rate in self._rates):
+            announced = " or ".join(f"{rate:g}" for rate in sorted(self._rates))
+            found.append(
+                f"{name}: announces sampling of 1 in {announced}, declared is 1 in {self._sensor.sampling_rate}"
+            )
+        for source in report.sources:
+            if source.counters or source.samples < SAMPLES_TO_JUDGE_RATE:
+                continue
+            really = source.pool_packets / source.samples
+            if abs(really / self._sensor.sampling_rate - 1) > SAMPLING_RATE_OFF_MAX:
+                found.append(
+                    f"{name}: samples 1 in {really:.0f} packets, declared is 1 in {self._sensor.sampling_rate}"
+                )
+        return tuple(dict.fromkeys(found))
 
 
 class TapReader:
@@ -105,6 +141,9 @@ class TapReader:
     def refused(self) -> Mapping[Rejection, int]:
         return self._reader.rejections
 
+    def contradictions(self) -> tuple[str, ...]:
+        return ()
+
 
 class LinesReader:
     """GoFlow2 JSON lines."""
@@ -125,6 +164,9 @@ class LinesReader:
 
     def refused(self) -> Mapping[Rejection, int]:
         return self._reader.rejections
+
+    def contradictions(self) -> tuple[str, ...]:
+        return ()
 
 
 def _gap(segment: Segment, lost: int) -> Gap:

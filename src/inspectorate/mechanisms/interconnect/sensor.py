@@ -4,8 +4,8 @@ Procedure (`observe_sensor`):
 
 1. The segments of its stream are decoded in order, and the bytes between the pod and every other place are summed per
    interval: at least what lies wholly in the interval, at most all that overlaps it.
-2. Counts of a sampling sensor are widened by the error of sampling, at the miss probability that the case allows,
-   divided by the number of bounds drawn.
+2. Counts of a sampling sensor are widened by the error of sampling: upwards at the miss probability that the case allows,
+   divided by the number of bounds drawn; downwards at the rate with which a meter may err in an exceedance.
 3. What lost datagrams and unreadable records could have carried is added to the upper bounds: never more than the link
    carries in the time they span, and never more than the counters of the interface say, where an exporter sends them.
 4. An interval is *observed* if the collector listened from its start until active flows of that time must have been
@@ -29,7 +29,13 @@ from inspectorate.mechanisms.interconnect.flows import COUNTER, AddressMap, Pair
 from inspectorate.mechanisms.interconnect.flows.columns import Counters
 from inspectorate.mechanisms.interconnect.margins import unseen_bytes
 from inspectorate.mechanisms.interconnect.reading import Reader, reader_for
-from inspectorate.mechanisms.interconnect.reference import ARRIVAL_SLACK_S, FRAME_BYTES_MAX
+from inspectorate.mechanisms.interconnect.reference import (
+    ARRIVAL_SLACK_S,
+    CLOCK_GRAIN_S,
+    FRAME_BYTES_MAX,
+    LAYER2_BYTES_MAX,
+    METER_EXCESS_RATE,
+)
 from inspectorate.mechanisms.interconnect.traffic import Floats, Flow, Mask, PeerTraffic, Times
 from inspectorate.quantities import from_ns, to_ns
 
@@ -54,7 +60,10 @@ class SensorView:
     received: Flow
     peers: Mapping[str, PeerTraffic]
     observed: Mask
+    complete: Mask
     sampled: bool
+    contradictions: tuple[str, ...]
+    """What the stream says against itself: wrong clock, wrong sampling rate."""
     holders: tuple[str, ...]
     evidence_ids: tuple[str, ...]
     notes: tuple[str, ...]
@@ -75,7 +84,8 @@ def observe_sensor(
     addresses = AddressMap.build(groups)
     # (1)
     reader = reader_for(sensor)
-    tables = {step: PairTable(addresses, edges) for step, edges in grids.items()}
+    slack_ns = round(CLOCK_GRAIN_S * 1e9)
+    tables = {step: PairTable(addresses, edges, slack_ns=slack_ns) for step, edges in grids.items()}
     counters: list[Counters] = [np.empty(0, COUNTER)]
     for segment in stream.segments:
         for batch in reader.read(segment, payload(segment.payload)):
@@ -123,7 +133,11 @@ def _view(
     """Steps 2 to 4 on one grid."""
     own = table.pods.index(pod.id)
     others = [place for place in range(len(table.pods)) if place != own]
-    bounds = _Bounds(table, miss_probability / (2 * (len(edges) - 1) * len(others)))
+    bounds = _Bounds(
+        table,
+        upper_miss=miss_probability / (2 * (len(edges) - 1) * len(others)),
+        lower_miss=METER_EXCESS_RATE / len(others),
+    )
     # (2)
     sent = {place: bounds.flow(own, place) for place in others}
     received = {place: bounds.flow(place, own) for place in others}
@@ -154,7 +168,9 @@ def _view(
             if place != 0
         },
         observed=observed,
+        complete=unseen == 0,
         sampled=table.sampled is not None,
+        contradictions=reader.contradictions(),
         holders=tuple(sorted({holder.value for segment in stream.segments for holder in segment.holders})),
         evidence_ids=stream.evidence_ids,
         notes=_notes(sensor, silent, observed, reader),
@@ -164,10 +180,11 @@ def _view(
 class _Bounds:
     """Bounds on the bytes from one place to another, per interval, from a table's exact and sampled sums."""
 
-    def __init__(self, table: PairTable, miss_probability: float) -> None:
+    def __init__(self, table: PairTable, *, upper_miss: float, lower_miss: float) -> None:
         self._exact = table.exact
         self._sampled = table.sampled
-        self._miss = miss_probability
+        self._upper_miss = upper_miss
+        self._lower_miss = lower_miss
 
     def flow(self, source: int, target: int) -> Flow:
         cells = (slice(None), source, target)
@@ -178,9 +195,18 @@ class _Bounds:
         if self._sampled is None:
             return Flow(lower=lower, estimate=estimate, upper=upper)
         rate = np.maximum(self._sampled.rate_max[cells].astype(np.float64), self._rate_seen())
-        least, most = (
-            scaled_bytes_bounds(scaled, rate_max=rate, frame_bytes_max=FRAME_BYTES_MAX, miss_probability=self._miss)
-            for scaled in (self._sampled.bytes_lower[cells], self._sampled.bytes_upper[cells])
+        headers = LAYER2_BYTES_MAX * rate * self._sampled.packets_lower[cells]
+        least = scaled_bytes_bounds(
+            np.maximum(self._sampled.bytes_lower[cells] - headers, 0),
+            rate_max=rate,
+            frame_bytes_max=FRAME_BYTES_MAX,
+            miss_probability=self._lower_miss,
+        )
+        most = scaled_bytes_bounds(
+            self._sampled.bytes_upper[cells],
+            rate_max=rate,
+            frame_bytes_max=FRAME_BYTES_MAX,
+            miss_probability=self._upper_miss,
         )
         return Flow(
             lower=lower + least.lower,

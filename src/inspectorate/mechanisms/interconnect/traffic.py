@@ -42,6 +42,8 @@ class PodTraffic:
     peers: Mapping[str, PeerTraffic]
     observed: Mask
     """Where the numbers mean something."""
+    complete: Mask
+    """Where nothing is known to be missing."""
     sampled: bool
     holders: tuple[str, ...]
     evidence_ids: tuple[str, ...]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from inspectorate.mechanisms.interconnect.flows.addresses import AddressMap
 from inspectorate.mechanisms.interconnect.flows.capture import DATAGRAM, Capture, as_array
 from inspectorate.mechanisms.interconnect.flows.columns import COUNTER, RECORD, Batch, halves
-from inspectorate.mechanisms.interconnect.flows.outcomes import IRREGULARITIES, Limits
+from inspectorate.mechanisms.interconnect.flows.outcomes import IRREGULARITIES, Limits, Rejection
 from inspectorate.mechanisms.interconnect.flows.report import DecodeReport, ExporterReport, UnknownTemplate
 from inspectorate.mechanisms.interconnect.flows.settle import DUPLICATES_LOOKED_AT, WITHOUT_TRAFFIC, Settler
 from inspectorate.mechanisms.interconnect.flows.state import UNADDRESSED_BYTES, Event, Output, Slot
@@ -170,7 +170,9 @@ class FlowDecoder:
         """Everything seen so far, over all segments."""
         settler = self._settler
         tallies = settler.state[Slot.TALLY : UNADDRESSED_BYTES].tolist()
-        irregularities = dict(settler.irregularities)
+        irregularities, rejections = dict(settler.irregularities), dict(settler.rejections)
+        if settler.state[Slot.WRONG_COUNTS]:
+            rejections[Rejection.WRONG_COUNT] = int(settler.state[Slot.WRONG_COUNTS])
         for kind, count in zip(IRREGULARITIES, tallies, strict=True):
             irregularities[kind] = irregularities.get(kind, 0) + count
         return DecodeReport(
@@ -178,7 +180,7 @@ class FlowDecoder:
             datagrams=self._datagrams,
             records=self._records,
             counters=self._counters,
-            rejections=dict(settler.rejections),
+            rejections=rejections,
             rejected_bytes=dict(settler.rejected_bytes),
             irregularities={kind: count for kind, count in irregularities.items() if count},
             unaddressed_bytes=int(settler.state[UNADDRESSED_BYTES]),

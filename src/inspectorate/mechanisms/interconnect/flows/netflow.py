@@ -222,6 +222,7 @@ def begin_set(data: Any, state: Any, tables: Any) -> Int64:
         if repeated < 0:
             return Event.TEMPLATES.value
         state[T_REPEATED] += repeated
+        state[Slot.TEMPLATES] += repeated
         state[Slot.POSITION] = at + length
         return Event.CONTINUE.value
     plan = find_plan(tables, template_key(state[Slot.SESSION], set_id))
@@ -259,6 +260,8 @@ def end_message(data: Any, state: Any, tables: Any) -> Int64:
     if after > end and not only_zeros(data, end, after):
         return reject(state, R_TRAILING_BYTES, after - end)
     if state[Slot.PROTOCOL] == 9:
+        if tables.sessions[state[Slot.SESSION]].open == 0 and state[Slot.STATED] != state[Slot.UNITS] + state[Slot.TEMPLATES]:
+            state[Slot.WRONG_COUNTS] += 1
         state[Slot.UNITS] = 1
         tables.sessions[state[Slot.SESSION]].open = 0
     return finish(state, tables)

@@ -57,6 +57,9 @@ class Rejection(StrEnum):
     """An announced rate that is no rate (zero, not finite, above the limit); the one before it stays in force."""
     BAD_LINE = "bad_line"
     """A line of GoFlow2 JSON that is not a flow record."""
+    WRONG_COUNT = "wrong_count"
+    """A NetFlow v9 header states another number of records than the datagram holds: the statement is refused, the records
+    are decoded."""
 
 
 class Irregularity(StrEnum):

@@ -34,7 +34,12 @@ from inspectorate.quantities import Bounds
 NEWTON_STEPS = 60
 """Newton's method on a convex function converges quadratically; 8 steps are usual."""
 ROUNDING = 1e-12
+"""Steps relatively smaller than this are the end."""
+WIDENING = 1e-8
 """Relative widening that covers rounding in h."""
+NOTHING = 1e-300
+"""Stands for a sum of nothing where it divides."""
+SMALL = 30.0
 
 Floats = NDArray[np.float64]
 
@@ -84,39 +89,33 @@ def sampled_bytes_bounds(
     return Bounds(lower=float(found.lower), estimate=float(found.estimate), upper=float(found.upper))
 
 
-def _excess(mean: Floats, observed: Floats) -> Floats:
-    """h(mean), with its limit for observed = 0."""
-    ratio = np.where(observed > 0, observed / mean, 1.0)
-    return mean - observed + observed * np.log(ratio)
-
-
 def _upper_mean(observed: Floats, log_inverse: float) -> Floats:
-    """The mean above `observed` at which h equals `log_inverse`, from above.
+    """The mean y + x above y = `observed` at which h = x - y ln(1 + x / y) equals L = `log_inverse`, from above.
 
-    Start: u - ln(1 + u) >= u^2 / (2 (1 + u)) gives h >= log_inverse at observed + L + sqrt(L^2 + 2 L observed).
+    Start: u - ln(1 + u) >= u^2 / (2 (1 + u)), so h >= L at x = L + sqrt(L^2 + 2 L y).
     """
-    mean = observed + log_inverse + np.sqrt(log_inverse**2 + 2 * log_inverse * observed)
+    seen = np.maximum(observed, NOTHING)
+    x = log_inverse + np.sqrt(log_inverse**2 + 2 * log_inverse * seen)
     for _ in range(NEWTON_STEPS):
-        step = (_excess(mean, observed) - log_inverse) / (1 - observed / mean)
-        if not (step > ROUNDING * mean).any():
+        step = (x - seen * np.log1p(x / seen) - log_inverse) * (seen + x) / x
+        if not (step > ROUNDING * x).any():
             break
-        mean = mean - np.maximum(step, 0)
-    return np.asarray(mean * (1 + 1e-9))
+        x = x - np.maximum(step, 0)
+    return np.asarray((observed + x) * (1 + WIDENING))
 
 
 def _lower_mean(observed: Floats, log_inverse: float) -> Floats:
-    """The mean below `observed` at which h equals `log_inverse`, from below; 0 where nothing was observed.
+    """The mean y - x below y = `observed` at which h = -x - y ln(1 - x / y) equals L = `log_inverse`, from below.
 
-    Start: -u - ln(1 - u) >= u^2 / 2 gives h >= log_inverse at observed - sqrt(2 L observed), and so does
-    observed exp(-1 - L / observed); the larger counts.
+    Start: -u - ln(1 - u) >= u^2 / 2, so h >= L at x = sqrt(2 L y); and so it is at y - x = y exp(-1 - L / y). The larger
+    mean counts. Where even that is below y exp(-`SMALL`), the bound is 0.
     """
-    seen = np.where(observed > 0, observed, 1.0)
-    mean = np.maximum(
-        seen - np.sqrt(2 * log_inverse * seen), seen * np.exp(np.maximum(-1 - log_inverse / seen, -700.0))
-    )
+    usable = observed * (SMALL - 1) > log_inverse
+    seen = np.where(usable, observed, log_inverse)
+    x = np.minimum(np.sqrt(2 * log_inverse * seen), -seen * np.expm1(-1 - log_inverse / seen))
     for _ in range(NEWTON_STEPS):
-        step = (_excess(mean, seen) - log_inverse) / (seen / mean - 1)
-        if not (step > ROUNDING * mean).any():
+        step = (-x - seen * np.log1p(-x / seen) - log_inverse) * (seen - x) / x
+        if not (step > ROUNDING * x).any():
             break
-        mean = mean + np.maximum(step, 0)
-    return np.where(observed > 0, np.minimum(mean, seen) * (1 - 1e-9), 0.0)
+        x = x - np.maximum(step, 0)
+    return np.where(usable, np.maximum(observed - x * (1 + WIDENING), 0) * (1 - WIDENING), 0.0)

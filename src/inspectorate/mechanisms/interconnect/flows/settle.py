@@ -181,7 +181,7 @@ class Settler:
         content = self._set_content(data)
         self.state[Slot.POSITION] += len(content)
         session, protocol = int(self.state[Slot.SESSION]), int(self.state[Slot.PROTOCOL])
-        self.templates.read_set(session, protocol, content, self.reject, self.note)
+        self.state[Slot.TEMPLATES] += self.templates.read_set(session, protocol, content, self.reject, self.note)
 
     def _set_content(self, data: NDArray[np.uint8]) -> bytes:
         at = int(self.state[Slot.POSITION])

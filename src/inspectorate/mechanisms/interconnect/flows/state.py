@@ -104,7 +104,12 @@ class Slot(IntEnum):
     """Records that went straight into sums."""
     HINT = 38
     """Row of `sessions` found last."""
-    TALLY = 39
+    STATED = 39
+    """Records that the header of NetFlow v9 states."""
+    TEMPLATES = 40
+    """Template records in the datagram, so far."""
+    WRONG_COUNTS = 41
+    TALLY = 42
     """From here on: one count per `Irregularity`, then one more for bytes of unaddressed records."""
 
 

@@ -77,26 +77,26 @@ class TemplateStore:
         """The fields of an installed template."""
         return self._layouts[plan]
 
-    def read_set(self, session: int, protocol: int, content: bytes, reject: Reject, note: Note) -> None:
-        """Read a template set (without its header of 4 bytes) and install what it defines.
+    def read_set(self, session: int, protocol: int, content: bytes, reject: Reject, note: Note) -> int:
+        """Read a template set with its header and install what it defines; returns how many templates it held.
 
-        The first two bytes of `content` are the set id. `reject` and `note` are called with what was refused or changed.
+        `reject` and `note` are called with what was refused or changed.
         """
         set_id = struct.unpack_from(">H", content)[0]
         options = set_id in (1, 3)
-        at = 4
-        while len(content) - at >= 4:
-            if not any(content[at:]):
-                return
+        at, count = 4, 0
+        while len(content) - at >= 4 and any(content[at:]):
             parsed = self._parse(protocol, options, content, at)
             if isinstance(parsed, Rejection):
                 reject(parsed, len(content) - at)
-                return
+                return count
             at += parsed.size
+            count += 1
             if parsed.layout is None:
                 self._withdraw(session, parsed.template_id, set_id, note)
             else:
                 self._install(session, parsed, reject, note)
+        return count
 
     def _parse(self, protocol: int, options: bool, content: bytes, at: int) -> _Parsed | Rejection:
         template_id, second = struct.unpack_from(">HH", content, at)

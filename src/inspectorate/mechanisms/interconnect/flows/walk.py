@@ -76,6 +76,8 @@ def begin_v9(data: Any, at: Int64, state: Any, tables: Any, source: Any) -> Int6
     event = begin(state, tables, source[0], source[1])
     if event != Event.CONTINUE:
         return event
+    state[Slot.STATED] = be16(data, at + 2)
+    state[Slot.TEMPLATES] = 0
     state[Slot.POSITION] = at + V9_HEADER_BYTES
     state[Slot.SET_END] = 0
     state[Slot.MESSAGE_END] = 0
