@@ -354,8 +354,11 @@ def _isolation_reasons(
                 f"{_bytes(received[busy].sum())} the other ({_spans_text(seen, busy)} UTC)"
             )
     if not reasons and not exceeded.any():
+        sure = seen.complete[seen.observed].all() and not seen.sampled
         reasons.append(
             f"{pod} exchanged nothing above {terms.allowance_bytes_per_s:g} B/s with pods it did not declare"
+            if sure
+            else f"{pod} was not seen to exchange traffic with pods it did not declare, but could have: not all is seen"
         )
     if not seen.observed.all():
         reasons.append(f"{pod} was not observed {_spans_text(seen, ~seen.observed)} UTC: {seen.why_not_observed()}")

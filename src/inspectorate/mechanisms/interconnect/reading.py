@@ -74,10 +74,14 @@ class ExportReader:
         self.arrivals: list[Times] = []
         self._sensor = sensor
         self._rates: set[float] = set()
+        self._miscounted = 0
         self._decoder = FlowDecoder(sampling_default=float(sensor.sampling_rate))
 
     def read(self, segment: Segment, data: bytes) -> Iterator[Batch]:
-        self.arrivals += [block["arrival_ns"].copy() for block in Capture(data, Limits()).datagrams()]
+        blocks = [block["arrival_ns"].copy() for block in Capture(data, Limits()).datagrams()]
+        self.arrivals += blocks
+        if sum(map(len, blocks)) != segment.datagrams:
+            self._miscounted += 1
         for batch in self._decoder.decode_segment(data):
             if len(batch.records):
                 rates = batch.records["sampling_rate"]
@@ -93,7 +97,9 @@ class ExportReader:
     def contradictions(self) -> tuple[str, ...]:
         """A clock that is off, and a sampling rate that is not the announced or the declared one."""
         report, name = self._decoder.report(), self._sensor.id
-        found = []
+        found = [f"{name}: {self._miscounted} segments hold another number of datagrams than was signed"] * (
+            self._miscounted > 0
+        )
         for exporter in report.exporters:
             least, most = (offset / 1e9 for offset in exporter.clock_offset_ns)
             if least > CLOCK_OFF_S_MAX or most < -CLOCK_OFF_S_MAX:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from inspectorate.mechanisms.interconnect.flows.columns import V4_MAPPED
-from inspectorate.mechanisms.interconnect.flows.kernels import Int64, kernel
+from inspectorate.mechanisms.interconnect.flows.kernels import Int64, inlined, kernel
 from inspectorate.mechanisms.interconnect.flows.loads import be16, be32, be64
 
 ETHERTYPE_V4, ETHERTYPE_V6 = 0x0800, 0x86DD
@@ -30,7 +30,7 @@ HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION = 0, 43, 44, 60
 NOT_IP = -1
 
 
-@kernel
+@inlined
 def network_header(data: Any, at: Int64, end: Int64) -> Int64:
     """Where the IP header of an Ethernet frame starts, or -1. The version is told by its first nibble."""
     if end - at < 14:
@@ -57,7 +57,7 @@ def network_header(data: Any, at: Int64, end: Int64) -> Int64:
     return NOT_IP
 
 
-@kernel
+@inlined
 def read_ip(data: Any, at: Int64, end: Int64, row: Any) -> Int64:
     """Fill addresses, protocol and ports of `row` from the IP header at `at`.
 
@@ -74,7 +74,7 @@ def read_ip(data: Any, at: Int64, end: Int64, row: Any) -> Int64:
     return NOT_IP
 
 
-@kernel
+@inlined
 def read_v4(data: Any, at: Int64, end: Int64, row: Any) -> Int64:
     """IPv4 (RFC 791, section 3.1)."""
     header = np.int64(data[at] & 15) * 4
@@ -119,7 +119,7 @@ def read_v6(data: Any, at: Int64, end: Int64, row: Any) -> Int64:
     return payload + 40 if payload > 0 else 0
 
 
-@kernel
+@inlined
 def read_ports(data: Any, at: Int64, end: Int64, row: Any) -> None:
     """Ports of the transports that have them."""
     if row.proto in (TCP, UDP, SCTP, DCCP, UDP_LITE) and end - at >= 4:

@@ -127,7 +127,7 @@ def settle_source(data: Any, p: Int64, kind: Int64, state: Any, tables: Any) -> 
     return Event.CONTINUE.value
 
 
-@kernel
+@inlined
 def clear_row(row: Any, state: Any) -> None:
     """A row of which only the place in the stream is known."""
     row.src_hi = 0
@@ -146,7 +146,7 @@ def clear_row(row: Any, state: Any) -> None:
     row.version = VERSION_SFLOW
 
 
-@kernel
+@inlined
 def read_flow_record(data: Any, p: Int64, form: Int64, length: Int64, row: Any) -> Int64:
     """Fill the row from one flow record; how much it tells: 0 nothing, 1 a length, 2 addresses, or -1 if malformed."""
     end = p + length
