@@ -7,6 +7,7 @@ chained, logged and written to disk as a bundle; the review runs in a process of
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import struct
 import subprocess
@@ -35,8 +36,23 @@ ORIGIN = "bench.example/log"
 
 FIELDS = ((8, 4), (12, 4), (22, 4), (21, 4), (1, 8), (2, 4), (7, 2), (11, 2), (4, 1), (6, 1), (10, 2), (14, 2))
 RECORD_DTYPE = np.dtype(
-    [("src", ">u4"), ("dst", ">u4"), ("first", ">u4"), ("last", ">u4"), ("bytes", ">u8"), ("packets", ">u4")]
-    + [("sport", ">u2"), ("dport", ">u2"), ("proto", "u1"), ("flags", "u1"), ("inif", ">u2"), ("outif", ">u2")]
+    {
+        "names": [
+            "src",
+            "dst",
+            "first",
+            "last",
+            "bytes",
+            "packets",
+            "sport",
+            "dport",
+            "proto",
+            "flags",
+            "inif",
+            "outif",
+        ],
+        "formats": [">u4", ">u4", ">u4", ">u4", ">u8", ">u4", ">u2", ">u2", "u1", "u1", ">u2", ">u2"],
+    }
 )
 
 
@@ -64,7 +80,9 @@ def segment_payload(first: int, count: int, *, rate_per_s: float, records: np.ra
         unix = ns // 1_000_000_000
         datagram = struct.pack(">HHIIII", 9, count_field, uptime_ms, unix, number, 1) + sets
         udp = struct.pack(">HHHH", 40000, 2055, 8 + len(datagram), 0)
-        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(datagram), 0, 0, 64, 17, 0, b"\x0a\x09\0\1", b"\x0a\x09\0\2")
+        ip = struct.pack(
+            ">BBHHHBBH4s4s", 0x45, 0, 28 + len(datagram), 0, 0, 64, 17, 0, b"\x0a\x09\0\1", b"\x0a\x09\0\2"
+        )
         packet = ip + udp + datagram
         out.append(struct.pack("<IIII", ns // 10**9, ns % 10**9, len(packet), len(packet)) + packet)
     return b"".join(out)
@@ -82,7 +100,7 @@ def build(folder: Path) -> dict[str, object]:
     payloads: dict[str, bytes] = {}
     previous = None
     edges = [*range(0, datagrams, DATAGRAMS_A_SEGMENT), datagrams]
-    for number, (a, b) in enumerate(zip(edges, edges[1:], strict=False)):
+    for number, (a, b) in enumerate(itertools.pairwise(edges)):
         last = b == datagrams
         data = segment_payload(a, b - a, rate_per_s=rate, records=rng)
         predicate = FlowExportSegment(
@@ -145,6 +163,12 @@ def build(folder: Path) -> dict[str, object]:
     return {"datagrams": datagrams, "bytes": sum(map(len, payloads.values()))}
 
 
+BUILD = """
+import json, sys
+from pathlib import Path
+from bench.review import build
+print(json.dumps(build(Path(sys.argv[1]))))
+"""
 CHILD = """
 import json, resource, sys, time
 from datetime import UTC, datetime
@@ -173,20 +197,16 @@ def main() -> int:
     """Build the bundle, review it in a process of its own, and compare with the limits."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        built = subprocess.run(
-            [sys.executable, "-c", f"import json, sys; from pathlib import Path; from bench.review import build; "
-             f"print(json.dumps(build(Path({str(folder)!r}))))"],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+        built = subprocess.run([sys.executable, "-c", BUILD, str(folder)], check=True, capture_output=True, text=True)
         facts = json.loads(built.stdout)
-        run = subprocess.run(
-            [sys.executable, "-c", CHILD, str(folder)], check=True, capture_output=True, text=True
-        )
+        run = subprocess.run([sys.executable, "-c", CHILD, str(folder)], check=True, capture_output=True, text=True)
     result = json.loads(run.stdout)
     records = facts["datagrams"] * RECORDS_A_DATAGRAM
     print(f"bundle: {records:,} flow records in {facts['datagrams']:,} datagrams, {facts['bytes'] / 1e6:,.0f} MB")
     print(f"verdict {result['verdict']}, {result['problems']} problems; {result['reasons'][1]}")
-    print(f"open (every byte checked) {result['open_s']:.2f} s, review {result['review_s']:.2f} s, cpu {result['cpu_s']:.2f} s")
+    print(
+        f"open (every byte checked) {result['open_s']:.2f} s, review {result['review_s']:.2f} s, cpu {result['cpu_s']:.2f} s"
+    )
     print(f"{'':24}{'measured':>12}{'limit':>12}{'share':>8}")
     time_share, size_share = result["total_s"] / SECONDS_MAX, result["peak_bytes"] / BYTES_MAX
     print(f"{'wall time [s]':24}{result['total_s']:12.2f}{SECONDS_MAX:12.0f}{time_share:8.2f}")
