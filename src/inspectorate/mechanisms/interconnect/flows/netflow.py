@@ -260,7 +260,10 @@ def end_message(data: Any, state: Any, tables: Any) -> Int64:
     if after > end and not only_zeros(data, end, after):
         return reject(state, R_TRAILING_BYTES, after - end)
     if state[Slot.PROTOCOL] == 9:
-        if tables.sessions[state[Slot.SESSION]].open == 0 and state[Slot.STATED] != state[Slot.UNITS] + state[Slot.TEMPLATES]:
+        if (
+            tables.sessions[state[Slot.SESSION]].open == 0
+            and state[Slot.STATED] != state[Slot.UNITS] + state[Slot.TEMPLATES]
+        ):
             state[Slot.WRONG_COUNTS] += 1
         state[Slot.UNITS] = 1
         tables.sessions[state[Slot.SESSION]].open = 0

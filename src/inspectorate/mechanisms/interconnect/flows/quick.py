@@ -28,6 +28,7 @@ from inspectorate.mechanisms.interconnect.flows.loads import be32, be64
 from inspectorate.mechanisms.interconnect.flows.rows import (
     NS_PER_MS,
     UPTIME_HALF,
+    UPTIME_MASK,
     context_of,
     count_set,
     field,
@@ -36,6 +37,7 @@ from inspectorate.mechanisms.interconnect.flows.rows import (
 from inspectorate.mechanisms.interconnect.flows.state import ROLES, Event, Plan, Role, Slot, TimeKind
 
 MS_MAX = np.uint64(1 << 42)
+U0, U62 = np.uint64(0), np.uint64(62)
 
 
 @kernel
@@ -58,57 +60,53 @@ def sum_one(data: Any, at: Int64, places: Any, context: Any, shared: Any, cells:
 
 
 @inlined
-def quick_time(data: Any, at: Int64, uptime_kind: bool, context: Any) -> Int64:
-    """A time of a quick plan; `at` is the start of the eight bytes that end with its field."""
+def since_base(data: Any, at: Int64, uptime_kind: bool, uptime_ms: Int64, base_ns: Int64) -> Int64:
+    """A time of a quick plan, less the origin that `base_ns` contains; `at`: where the eight bytes start that end with its field.
+
+    Uptimes: base less the age, which is the difference modulo 2^32 read as signed, as in `time_ns` but without a branch.
+    """
     if uptime_kind:
-        # The difference modulo 2^32, read as signed: what `time_ns` does, without a branch.
-        age = ((context.uptime_ms - be32(data, at + 4) + UPTIME_HALF) & 0xFFFF_FFFF) - UPTIME_HALF
-        return context.export_ns - age * NS_PER_MS
-    return np.int64(min(be64(data, at), MS_MAX)) * NS_PER_MS
+        age = ((uptime_ms - be32(data, at + 4) + UPTIME_HALF) & UPTIME_MASK) - UPTIME_HALF
+        return base_ns - age * NS_PER_MS
+    return np.int64(min(be64(data, at), MS_MAX)) * NS_PER_MS + base_ns
 
 
 @inlined
 def sum_quick(data: Any, state: Any, tables: Any, sink: Any, count: Int64, cells: Any) -> None:
-    """Add `count` records of the set at `POSITION`."""
+    """Add `count` records of the set at `POSITION`. Times are counted from the first edge."""
     plan, p = state[Slot.PLAN], state[Slot.POSITION]
     size = tables.plans[plan, Plan.RECORD_BYTES]
-    context, places, grid, trie, tally = (
-        context_of(state, tables, plan),
-        tables.places[plan],
-        sink.grid,
-        sink.trie,
-        sink.tally,
-    )
+    context, places, grid, trie = context_of(state, tables, plan), tables.places[plan], sink.grid, sink.trie
     src, dst = np.int64(places[Role.SRC_LO]) + 4, np.int64(places[Role.DST_LO]) + 4
     octets_at, octets_mask = np.int64(places[Role.BYTES]), places[ROLES + Role.BYTES]
     packets_at, packets_mask = np.int64(places[Role.PACKETS]), places[ROLES + Role.PACKETS]
     start_at, end_at = np.int64(places[Role.START]), np.int64(places[Role.END])
-    uptime_kind = context.start_kind == TimeKind.UPTIME
-    origin, intervals, step, per_step = grid.edges[0], len(grid.edges) - 1, grid.step, grid.per_step
-    shift, slack, low, high = context.shift_ns, grid.slack, context.low_ns, context.high_ns
-    most = np.uint64(SUM_MAX)
+    kind, uptime, origin = context.start_kind == TimeKind.UPTIME, context.uptime_ms, grid.edges[0]
+    base = context.shift_ns - origin + (context.export_ns if kind else 0)
+    low, high = context.low_ns - origin, context.high_ns - origin
+    intervals, step, per_step, slack = len(grid.edges) - 1, grid.step, grid.per_step, grid.slack
     for n in range(count):
         at = p + n * size
         octets = be64(data, at + octets_at) & octets_mask
         packets = be64(data, at + packets_at) & packets_mask
-        start = quick_time(data, at + start_at, uptime_kind, context) + shift
-        end = quick_time(data, at + end_at, uptime_kind, context) + shift
-        since = start - slack - origin
-        interval = np.int64(float(since) * per_step)
-        since -= interval * step
-        usual = start >= low and end <= high and end >= start and octets < most and packets < most
-        if usual and since >= 0 and since + (end - start) + 2 * slack < step and 0 <= interval < intervals:
+        start = since_base(data, at + start_at, kind, uptime, base)
+        end = since_base(data, at + end_at, kind, uptime, base)
+        interval = np.int64(float(start - slack) * per_step)
+        edge = interval * step
+        usual = (start >= low) & (end <= high) & (start <= end) & ((octets | packets) >> U62 == U0)
+        within = (start - slack >= edge) & (end + slack < edge + step) & (interval >= 0) & (interval < intervals)
+        if usual & within:
             pair = pod_of_v4(trie, be32(data, at + src)) * grid.pods + pod_of_v4(trie, be32(data, at + dst))
             place = interval * grid.stride + pair * COLUMNS
             inside = cells[place + Column.INSIDE] + np.int64(octets)
             seen = cells[place + Column.PACKETS_INSIDE] + np.int64(packets)
-            if inside <= SUM_MAX and seen <= SUM_MAX:
+            if inside | seen <= SUM_MAX:
                 cells[place + Column.INSIDE] = inside
                 cells[place + Column.PACKETS_INSIDE] = seen
                 continue
         sum_one(data, at, places, context, (state, sink), cells)
     count_set(state, context, count)
-    tally[Tally.FLOWS] += count
+    sink.tally[Tally.FLOWS] += count
     state[Slot.SUMMED] += count
 
 

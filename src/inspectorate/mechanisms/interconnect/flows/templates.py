@@ -44,6 +44,8 @@ TEMPLATE_IDS_FROM = 256
 RECORD_BYTES_MAX = 65_515
 """What fits into one datagram beside the headers of message and set."""
 ENTERPRISE_BIT = 0x8000
+ABSENT = np.uint64(-8 & MASKS[8])
+"""Where a field that is not there is read, to be masked away: before the record, which is always inside its datagram."""
 
 Reject = Callable[[Rejection, int], None]
 Note = Callable[[Irregularity], None]
@@ -190,7 +192,8 @@ class TemplateStore:
     def _write_half(self, row: int, half: Compiled) -> None:
         tables = self._tables
         tables.plans[row] = 0
-        tables.places[row] = 0
+        tables.places[row, :ROLES] = ABSENT
+        tables.places[row, ROLES:] = 0
         tables.role_fields[row] = 0
         for column, number in half.plan.items():
             tables.plans[row, column] = number
