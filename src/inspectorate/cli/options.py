@@ -52,4 +52,5 @@ def write_text(path: Path, text: str | bytes) -> None:
 
 
 def is_terminal() -> bool:
-    return sys.stderr.isatty()
+    """Whether results are read on a terminal."""
+    return sys.stdout.isatty()

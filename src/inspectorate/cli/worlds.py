@@ -12,12 +12,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from inspectorate.cli.options import NEW_PATH, json_option, print_json, write_text
+from inspectorate.cli.options import NEW_PATH, is_terminal, json_option, print_json, write_text
 from inspectorate.evidence import Bundle, write_bundle
 from inspectorate.review import Review, review
 from inspectorate.worlds import CATALOGUE, World, WorldKind, build_world, names_of
 from inspectorate.worlds.rates import Outcome, Row, Task, pool, run, spread, tabulate, within_allowance
 
+TABLE_WIDTH = 160
+"""Where the output goes to a file, tables are as wide as they need."""
 _MARK = "# Simulated: written by `inspectorate worlds make`. Its keys can be computed by anybody; trust nothing signed with them.\n"
 
 
@@ -44,7 +46,7 @@ def list_command(as_json: bool) -> None:
         table.add_column(column)
     for spec in CATALOGUE.values():
         table.add_row(spec.name, spec.kind.value, spec.description)
-    Console().print(table)
+    Console(width=None if is_terminal() else TABLE_WIDTH).print(table)
 
 
 @worlds.command()
@@ -140,7 +142,7 @@ def _show(rows: list[Row]) -> None:
             str(row.noticed) if row.kind is WorldKind.BROKEN else "",
             "" if row.alarm_after_s is None else f"{row.alarm_after_s:.0f} s",
         )
-    Console().print(table)
+    Console(width=None if is_terminal() else TABLE_WIDTH).print(table)
 
 
 def _yaml(value: object) -> str:

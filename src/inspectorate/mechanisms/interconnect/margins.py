@@ -15,9 +15,10 @@ from inspectorate.declaration import Sensor
 from inspectorate.evidence import Stream
 from inspectorate.mechanisms.interconnect.flows import Gap, GapCause, Unit, unseen_bytes_upper, unseen_spans
 from inspectorate.mechanisms.interconnect.reference import ARRIVAL_SLACK_S
-from inspectorate.mechanisms.interconnect.traffic import Floats, Times
+from inspectorate.mechanisms.interconnect.traffic import Floats, Mask, Times
 from inspectorate.quantities import to_ns
 
+UNREADABLE_CAUSES = frozenset({GapCause.UNKNOWN_TEMPLATE, GapCause.REJECTED, GapCause.UNREADABLE})
 CAPACITY_UNKNOWN_BYTES_PER_S = 1.0
 """Stands in to find which intervals gaps touch, where their bound is infinite."""
 
@@ -35,6 +36,18 @@ def unseen_bytes(
     )
     missing = unseen_bytes_upper(spans, edges_ns, link_bytes_per_s=capacity).astype(np.float64)
     return missing if link_bytes_per_s is not None else np.where(missing > 0, np.inf, 0.0)
+
+
+def unreadable(gaps: Iterable[Gap], edges_ns: Times) -> Mask:
+    """Intervals throughout which what came could not be read, shape (intervals,): there the sensor saw nothing.
+
+    A datagram that was lost leaves the others of its interval; a template that never came leaves nothing.
+    """
+    blind = np.zeros(len(edges_ns) - 1, dtype=np.bool_)
+    for gap in gaps:
+        if gap.cause in UNREADABLE_CAUSES:
+            blind |= (edges_ns[:-1] >= gap.start_ns) & (edges_ns[1:] <= gap.end_ns)
+    return blind
 
 
 def _dropped(stream: Stream) -> tuple[Gap, ...]:

@@ -42,7 +42,7 @@ ISOLATION_EXCESS_RATE = 1e-6
 MATCH_LAGS = 16
 """An exchange is looked for by asking whether what left one pod equals what entered another at the same time better than
 it equals what entered at any of this many earlier times."""
-MATCH_RATE_MAX = 0.1
+MATCH_RATE_MAX = 0.25
 """Chance, given all before, that two pods that do not exchange anything match best at lag zero in both directions. For
 exchangeable values it is at most (1/17)^2; load that is common to all pods raises it. Set far above what honest simulated
 sites with common flash crowds show (docs/worlds.md)."""

@@ -9,8 +9,9 @@ Procedure (`observe_sensor`):
 3. What lost datagrams and unreadable records could have carried is added to the upper bounds: never more than the link
    carries in the time they span, and never more than the counters of the interface say, where an exporter sends them.
 4. An interval is *observed* if the collector listened from its start until active flows of that time must have been
-   reported, and the exporter was never silent for longer than it declared. Silence hides also what was under way when it
-   began: flows that were active then and had not been reported, back to one active timeout before.
+   reported, and the exporter was never silent for longer than it declared, nor unreadable throughout. Silence hides
+   also what was under way when it began: flows that were active then and had not been reported, back to one active
+   timeout before.
 
 An interval that was not observed has numbers too, but they mean nothing: `observed` says which do.
 """
@@ -27,7 +28,7 @@ from inspectorate.evidence import Stream
 from inspectorate.mechanisms.interconnect.counters import counted_upper
 from inspectorate.mechanisms.interconnect.flows import COUNTER, AddressMap, PairTable, scaled_bytes_bounds
 from inspectorate.mechanisms.interconnect.flows.columns import Counters
-from inspectorate.mechanisms.interconnect.margins import unseen_bytes
+from inspectorate.mechanisms.interconnect.margins import unreadable, unseen_bytes
 from inspectorate.mechanisms.interconnect.reading import Reader, reader_for
 from inspectorate.mechanisms.interconnect.reference import (
     ARRIVAL_SLACK_S,
@@ -153,6 +154,7 @@ def _view(
     # (4)
     silent = silences(reader.arrivals, stream, silence_s_max=sensor.silence_s_max)
     observed = listened_through(stream, edges, tail_s=sensor.active_timeout_s + ARRIVAL_SLACK_S)
+    observed &= ~unreadable(reader.gaps(), edges)
     for start, end in silent:
         observed &= ~_touched(edges, start - round((sensor.active_timeout_s + ARRIVAL_SLACK_S) * 1e9), end)
     return SensorView(
@@ -274,7 +276,7 @@ def _notes(sensor: Sensor, silent: Sequence[tuple[int, int]], observed: Mask, re
     ]
     if len(silent) > SILENCES_TOLD:
         notes.append(f"{sensor.id} was silent {len(silent) - SILENCES_TOLD} more times")
-    if not notes and not observed.all():
+    if not silent and not reader.refused() and not observed.all():
         notes.append(f"the collector of {sensor.id} did not listen throughout, and long enough afterwards")
     notes += [
         f"{sensor.id}: {count} times {reason.value.replace('_', ' ')}" for reason, count in reader.refused().items()

@@ -17,7 +17,7 @@ from inspectorate.mechanisms.interconnect.flows.columns import VERSION_SFLOW, ad
 from inspectorate.mechanisms.interconnect.flows.options import announcement_of, option_records
 from inspectorate.mechanisms.interconnect.flows.outcomes import REJECTIONS, Irregularity, Limits, Rejection
 from inspectorate.mechanisms.interconnect.flows.report import Exporter, Gap, GapCause, Unit
-from inspectorate.mechanisms.interconnect.flows.sequences import MODULUS, Arrival, GapList, Sequence
+from inspectorate.mechanisms.interconnect.flows.sequences import HALF, MODULUS, Arrival, GapList, Sequence
 from inspectorate.mechanisms.interconnect.flows.sources import SourceBook
 from inspectorate.mechanisms.interconnect.flows.state import Event, Slot, Tables, fresh_state, fresh_tables
 from inspectorate.mechanisms.interconnect.flows.templates import TemplateStore
@@ -142,7 +142,7 @@ class Settler:
         row, number, arrival = (int(state[slot]) for slot in (Slot.SESSION, Slot.SEQUENCE, Slot.ARRIVAL_NS))
         session, sequence = self.tables.sessions[row], self.sequences[row]
         expected, span = int(session["expected"]), (int(session["last_ns"]), arrival)
-        duplicate = (number - expected) % MODULUS != 0 and self._is_duplicate(data, index)
+        duplicate = (number - expected) % MODULUS >= HALF and self._is_duplicate(data, index)
         meaning = sequence.settle(number=number, expected=expected, duplicate=duplicate)
         if meaning is Arrival.DUPLICATE:
             length = int(index[state[Slot.DATAGRAM]]["length"])
@@ -162,15 +162,11 @@ class Settler:
     def _is_duplicate(self, data: NDArray[np.uint8], index: NDArray[np.void]) -> bool:
         """Whether the current datagram equals, byte for byte, one of the last few of the same exporter's address."""
         place = int(self.state[Slot.DATAGRAM])
-        current = index[place]
+        current, before = index[place], index[max(0, place - DUPLICATES_LOOKED_AT) : place]
+        alike = before[before["length"] == current["length"]]
+        alike = alike[(alike["src_lo"] == current["src_lo"]) & (alike["src_hi"] == current["src_hi"])]
         content = _bytes_of(data, current)
-        return any(
-            row["length"] == current["length"]
-            and row["src_lo"] == current["src_lo"]
-            and row["src_hi"] == current["src_hi"]
-            and _bytes_of(data, row) == content
-            for row in index[max(0, place - DUPLICATES_LOOKED_AT) : place]
-        )
+        return any(_bytes_of(data, row) == content for row in alike)
 
     def _late_end(self, data: NDArray[np.uint8], index: NDArray[np.void]) -> None:
         row = int(self.state[Slot.SESSION])
