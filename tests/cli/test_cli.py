@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from inspectorate.cli import NOUNS
@@ -117,3 +119,27 @@ def test_agreements_are_shown_as_of_a_date() -> None:
     )
     cluster = next(clause for clause in earlier["clauses"] if clause["id"] == "covered-cluster")
     assert "memory_bytes_max" not in cluster["parameters"]
+
+
+def documents() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_named_files_of_the_documents_exist(document: Path) -> None:
+    text = document.read_text()
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (document.parent / target).exists(), target
+    for target in re.findall(r"`((?:docs|tests|examples|bench|src)/[A-Za-z0-9_./-]+)`", text):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_of_the_documents_are_commands_of_the_program(document: Path) -> None:
+    for line in document.read_text().splitlines():
+        found = re.match(r"^    inspectorate ([a-z]+)(?: ([a-z]+))?", line)
+        if found:
+            assert found[1] in NOUNS, line
+            group = getattr(importlib.import_module(f"inspectorate.cli.{found[1]}"), found[1])
+            if isinstance(group, click.Group):
+                assert found[2] in group.commands, line
