@@ -196,7 +196,8 @@ def capture(load: Load, folder: Path) -> Path:
     command = [program, "-w", str(target), "-b", "127.0.0.1", "-p", str(port), "-t", "3600", "-B", "20000000"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(1.0)
+        while f":{port:04X} " not in Path("/proc/net/udp").read_text():
+            time.sleep(0.05)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
             for n, datagram in enumerate(load.datagrams):
                 out.sendto(datagram, ("127.0.0.1", port))
@@ -271,7 +272,7 @@ def measure(load: Load, folder: Path, table: Table) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--datagrams", type=int, default=60_000, help="datagrams of each kind")
-    count = parser.parse_args().datagrams
+    count = parser.parse_known_args()[0].datagrams
     console = Console()
     if shutil.which("nfdump") is None or shutil.which("sfcapd") is None:
         console.print("nfdump and sfcapd are needed for the comparison (Debian: nfdump, nfdump-sflow)")

@@ -74,7 +74,7 @@ def datagrams(data: bytes, start: bytes) -> None:
     assert report.records == len(batch.records)
     assert (batch.records["start_ns"] <= batch.records["end_ns"]).all()
     assert (batch.records["sampling_rate"] >= 1).all()
-    assert len(report.gaps) <= LIMITS.gaps_max + 1
+    assert len(report.gaps) <= LIMITS.gaps_max + len(flows.GapCause) * (LIMITS.exporters_max + 1)
     flows.PairTable(PODS, EDGES).add(batch.records)
 
 

@@ -392,9 +392,20 @@ def test_limits_are_kept_and_named() -> None:
     assert sum(gap.lost or 0 for gap in report.gaps) == report.lost == 1 + 2 * 48
 
 
+def test_a_payload_that_no_datagram_can_carry_is_refused() -> None:
+    decoder = FlowDecoder()
+    payloads = [v9(TEMPLATE) + bytes(70_000), v9(TEMPLATE, data())]
+    assert len(all_records(decoder.decode_datagrams(payloads, [NOW_NS, NOW_NS])).records) == 1
+    report = decoder.report()
+    assert report.rejections == {Rejection.BAD_LENGTH: 1}
+    assert causes(report) == [("unreadable", None)]
+
+
 def test_limits_must_be_positive() -> None:
     with pytest.raises(ValueError, match="positive"):
         Limits(templates_max=0)
+    with pytest.raises(ValueError, match="NetFlow v5"):
+        Limits(sampling_rate_max=100)
     with pytest.raises(ValueError, match="sampling rate"):
         FlowDecoder(sampling_override=0.5)
 

@@ -3,6 +3,7 @@
 - Of several sensors on one link, the highest lower bound and the lowest upper bound hold, interval by interval.
 - Two sensors whose bounds exclude each other by more than `METER_DISAGREEMENT` contradict each other: nothing of that
   pod is believed, and the report says which two.
+- Bounds from sampling share one miss probability, however many sensors sample: each gets its part of it.
 - A stream is decoded once per review, however many clauses ask, and for all the averaging times that they ask for.
 
 What one sensor saw is made in `sensor`.
@@ -68,7 +69,7 @@ def _views(case: Case) -> dict[_Key, SensorView]:
                 declaration=case.declaration,
                 payload=case.evidence.payload,
                 grids=grids,
-                miss_probability=case.miss_probability,
+                miss_probability=case.miss_probability / len(case.declaration.sensors),
             )
             views.update({(sensor.id, step): view for step, view in seen.items()})
         case.shared["interconnect.views"] = views

@@ -29,6 +29,7 @@ from inspectorate.mechanisms.interconnect.flows.walk import walk
 
 BATCH_ROWS = 8_192
 """Rows of one batch: they stay in the second-level cache until they are summed."""
+DATAGRAM_BYTES_MAX = 65_535
 BATCH_COUNTERS = 1_024
 """More than one sample can hold: 65,535 / 88 bytes."""
 NO_LIMITS_CHANGED = Limits()
@@ -92,7 +93,10 @@ class FlowDecoder:
         arrival_ns: Sequence[int] | NDArray[np.int64],
         source: IPv4Address | IPv6Address = UNKNOWN_ADDRESS,
     ) -> Iterator[Batch]:
-        """Decode UDP payloads of one exporter address with their times of arrival [ns], batch by batch."""
+        """Decode UDP payloads of one exporter address with their times of arrival [ns], batch by batch.
+
+        A payload that no datagram can carry is refused as `bad_length`. Raises as `decode_segment`.
+        """
         data = as_array(b"".join(payloads), self._limits)
         rows = np.zeros(len(payloads), DATAGRAM)
         rows["length"] = [len(payload) for payload in payloads]
@@ -101,7 +105,12 @@ class FlowDecoder:
         rows["arrival_ns"] = arrival_ns
         rows["src_hi"], rows["src_lo"] = halves(source)
         self._segments += 1
-        yield from self._decode(data, iter([rows]), None)
+        large = rows["length"] > DATAGRAM_BYTES_MAX
+        for row in rows[large]:
+            self._settler.rejections[Rejection.BAD_LENGTH] += 1
+            self._settler.rejected_bytes[Rejection.BAD_LENGTH] += int(row["length"])
+            self._settler.unreadable((int(row["arrival_ns"]),) * 2, int(row["length"]))
+        yield from self._decode(data, iter([rows[~large]]), None)
 
     def _decode_capture(self, capture: Capture, table: PairTable | None) -> Iterator[Batch]:
         settler = self._settler

@@ -94,6 +94,8 @@ class Irregularity(StrEnum):
     """Zero bytes after the last set of a NetFlow v9 datagram."""
 
 
+SAMPLING_INTERVAL_V5_MAX = (1 << 14) - 1
+"""The interval of a NetFlow v5 header has 14 bits."""
 REJECTIONS = tuple(Rejection)
 IRREGULARITIES = tuple(Irregularity)
 REJECTION_CODE = {reason: code for code, reason in enumerate(REJECTIONS)}
@@ -134,3 +136,5 @@ class Limits:
         )
         if min(positive) < 1 or min(self.past_ns, self.future_ns) < 0:
             raise ValueError("every limit must be positive")
+        if self.sampling_rate_max < SAMPLING_INTERVAL_V5_MAX:
+            raise ValueError(f"sampling rates up to {SAMPLING_INTERVAL_V5_MAX} must be allowed: NetFlow v5 states them")

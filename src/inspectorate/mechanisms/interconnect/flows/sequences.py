@@ -48,7 +48,7 @@ class _OpenGap:
 
 @dataclass(kw_only=True)
 class GapList:
-    """All gaps of a stream, at most `limit` of them apart."""
+    """All gaps of a stream. Above `limit`, there is only one more for each exporter and cause."""
 
     limit: int
     entries: list[_OpenGap] = field(default_factory=list)
@@ -58,11 +58,11 @@ class GapList:
         """Append a gap; one of the same kind at the same time is joined to it, and so is every one above the limit."""
         key = (gap.exporter, gap.cause)
         before = self.last.get(key)
-        if (
-            before is not None
-            and not before.removed
-            and ((span == 0 and before.gap.end_ns == gap.start_ns) or len(self.entries) >= self.limit)
-        ):
+        full = len(self.entries) >= self.limit
+        if before is not None and before.removed and full:
+            before.gap, before.first, before.span, before.missing, before.removed = gap, first, span, span, False
+            return before
+        if before is not None and not before.removed and (full or (span == 0 and before.gap.end_ns == gap.start_ns)):
             before.gap = _joined(before.gap, gap)
             before.span = 0
             return before
