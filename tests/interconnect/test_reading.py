@@ -149,3 +149,11 @@ def test_a_signed_count_that_does_not_fit_is_a_contradiction() -> None:
     assert any("another number of datagrams" in text for text in seen.contradictions)
     traffic = combine(declaration("flow-export").pods[0], grid(declaration("tap").period, 60.0), [seen])
     assert not traffic.observed.any()
+
+
+@pytest.mark.parametrize(("seconds", "lengths_s"), [(120, [60, 60]), (179, [60, 119]), (20, [60]), (60, [60])])
+def test_no_second_of_a_period_goes_unappraised(seconds: int, lengths_s: list[int]) -> None:
+    edges = grid(Period(start=START, end=START + timedelta(seconds=seconds)), 60.0)
+    assert edges[0] == to_ns(START)
+    assert edges[-1] >= to_ns(START + timedelta(seconds=seconds))
+    assert list(np.diff(edges) / 1e9) == lengths_s

@@ -20,7 +20,6 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError, mode
 from inspectorate.canonical import Digest, Identifier, Record, Text, first_fault
 from inspectorate.quantities import Period, Time
 
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 """One payload may not be larger: a reader holds one at a time in memory."""
 

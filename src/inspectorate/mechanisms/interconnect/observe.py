@@ -41,10 +41,16 @@ def observe_pods(case: Case, averaging_s: float) -> dict[str, PodTraffic]:
 
 
 def grid(period: Period, averaging_s: float) -> Times:
-    """Edges [ns] of the intervals of a period; a last interval that would be shorter is left out."""
+    """Edges [ns] of the intervals of a period. What is left at its end belongs to the last interval.
+
+    No second of the period goes unappraised. A longer interval accuses nobody falsely: its average is above the limit only
+    if that of some stretch of `averaging_s` is. A period shorter than `averaging_s` is one interval that outlasts it.
+    """
     count = max(1, int(period.duration_s / averaging_s + 1e-9))
     step = round(averaging_s * 1e9)
-    return to_ns(period.start) + step * np.arange(count + 1, dtype=np.int64)
+    edges = to_ns(period.start) + step * np.arange(count + 1, dtype=np.int64)
+    edges[-1] = max(int(edges[-1]), to_ns(period.end))
+    return edges
 
 
 def _views(case: Case) -> dict[_Key, SensorView]:

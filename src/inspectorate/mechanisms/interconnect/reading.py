@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +22,15 @@ from numpy.typing import NDArray
 
 from inspectorate.declaration import Sensor, SensorKind
 from inspectorate.evidence import Segment
-from inspectorate.mechanisms.interconnect.flows import FlowDecoder, Gap, GapCause, GoFlow2Reader, Limits, Rejection
+from inspectorate.mechanisms.interconnect.flows import (
+    DecodeReport,
+    FlowDecoder,
+    Gap,
+    GapCause,
+    GoFlow2Reader,
+    Limits,
+    Rejection,
+)
 from inspectorate.mechanisms.interconnect.flows import TapReader as PacketReader
 from inspectorate.mechanisms.interconnect.flows import Unit as GapUnit
 from inspectorate.mechanisms.interconnect.flows.capture import Capture
@@ -88,15 +97,20 @@ class ExportReader:
                 self._rates |= {float(rates.min()), float(rates.max())}
             yield batch
 
+    @cached_property
+    def _report(self) -> DecodeReport:
+        """What the decoder has to say once all segments were read; asked for on every grid, made once."""
+        return self._decoder.report()
+
     def gaps(self) -> tuple[Gap, ...]:
-        return self._decoder.report().gaps
+        return self._report.gaps
 
     def refused(self) -> Mapping[Rejection, int]:
-        return self._decoder.report().rejections
+        return self._report.rejections
 
     def contradictions(self) -> tuple[str, ...]:
         """A clock that is off, and a sampling rate that is not the announced or the declared one."""
-        report, name = self._decoder.report(), self._sensor.id
+        report, name = self._report, self._sensor.id
         found = [f"{name}: {self._miscounted} segments hold another number of datagrams than was signed"] * (
             self._miscounted > 0
         )
