@@ -56,6 +56,8 @@ class Role(StrEnum):
     """Evidence of one or more named sensors."""
     CUSTODY = "custody"
     """Custody events: who held evidence or a sensor, and when."""
+    APPROVAL = "approval"
+    """Approvals of loading windows, under the anchor's own name."""
     BUNDLE = "bundle"
     """The manifest of a bundle."""
 

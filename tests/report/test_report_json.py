@@ -48,9 +48,13 @@ def test_every_kind_of_record_is_published() -> None:
         "agreement.json",
         "declaration.json",
         "predicate-bundle.json",
+        "predicate-cabling-seen.json",
         "predicate-custody-event.json",
         "predicate-declaration.json",
         "predicate-flow-export.json",
+        "predicate-limit-attested.json",
+        "predicate-window-approved.json",
+        "predicate-window-used.json",
         "review.json",
         "trust-anchors.json",
     ]

@@ -74,6 +74,10 @@ class ClauseKind(StrEnum):
     INTERCONNECT_LIMIT = "interconnect-limit"
     POD_ISOLATION = "pod-isolation"
     COORDINATED_EXCHANGE = "coordinated-exchange"
+    LOCK_STEP = "lock-step"
+    LIMIT_ENFORCED = "limit-enforced"
+    LOADING_WINDOWS = "loading-windows"
+    DECLARED_CABLING = "declared-cabling"
     COVERED_CLUSTER = "covered-cluster"
     PROCEDURE = "procedure"
 
@@ -109,6 +113,40 @@ class CoordinatedExchange(Record):
     averaging_s: Positive = Field(description="the time scale on which bursts are compared")
 
 
+class LockStep(Record):
+    """No two pods work in step: their traffic has no common period that honest load does not give them."""
+
+    kind: Literal[ClauseKind.LOCK_STEP]
+    averaging_s: Positive = Field(description="the time scale on which traffic is compared")
+
+
+class LimitEnforced(Record):
+    """A gateway between the pods enforces the limit, and says so in attested statements without a gap."""
+
+    kind: Literal[ClauseKind.LIMIT_ENFORCED]
+    bytes_per_s_max: Positive = Field(description="per pod and per direction")
+    burst_bytes_max: Positive = Field(description="what may pass at once above the rate, per pod and per direction")
+    attested_every_s: Positive = Field(description="a stretch without an attestation for longer is not observed")
+
+
+class LoadingWindows(Record):
+    """The limit is lifted only in windows that people approved, for content that was declared, within a budget."""
+
+    kind: Literal[ClauseKind.LOADING_WINDOWS]
+    approvals_min: Annotated[int, Field(ge=2, le=16)] = Field(description="distinct approvers of each window")
+    window_bytes_max: Positive = Field(description="per pod and window, in the loading direction")
+    window_s_max: Positive
+    every_s_min: Positive = Field(description="from the start of one window of a pod to the start of its next")
+
+
+class DeclaredCabling(Record):
+    """Pods are wired as declared, and no path between two pods carries more than this."""
+
+    kind: Literal[ClauseKind.DECLARED_CABLING]
+    between_pods_bytes_per_s_max: Positive = Field(description="around the gateway, over everything that is wired")
+    surveyed_every_s: Positive = Field(description="a stretch without a survey for longer is not observed")
+
+
 class CoveredCluster(Record):
     """Chips above any of these limbs form a covered chip cluster and must stand in a declared facility."""
 
@@ -131,7 +169,16 @@ class Procedure(Record):
 
 
 Parameters = Annotated[
-    HiddenTraining | InterconnectLimit | PodIsolation | CoordinatedExchange | CoveredCluster | Procedure,
+    HiddenTraining
+    | InterconnectLimit
+    | PodIsolation
+    | CoordinatedExchange
+    | LockStep
+    | LimitEnforced
+    | LoadingWindows
+    | DeclaredCabling
+    | CoveredCluster
+    | Procedure,
     Field(discriminator="kind"),
 ]
 

@@ -1,6 +1,6 @@
 """What was declared: the fleet as the prover states it, down to pods and the sensors with who holds each.
 
-- `types`: Fleet, Site, Cluster, Pod, ChipGroup, Link, Sensor, WorkloadClaim.
+- `types`: Fleet, Site, Cluster, Pod, ChipGroup, Link, Wire, Sensor, Reporter, WorkloadClaim.
 - `catalogue`: chip models with peak rates per number format, memory and power, each with its source.
 - `load`: YAML or JSON to those types.
 
@@ -16,9 +16,12 @@ from inspectorate.declaration.types import (
     Declaration,
     Link,
     Pod,
+    Reporter,
+    ReporterKind,
     Sensor,
     SensorKind,
     Site,
+    Wire,
     WorkloadClaim,
     WorkloadKind,
 )
@@ -30,9 +33,12 @@ __all__ = [
     "Declaration",
     "Link",
     "Pod",
+    "Reporter",
+    "ReporterKind",
     "Sensor",
     "SensorKind",
     "Site",
+    "Wire",
     "WorkloadClaim",
     "WorkloadKind",
     "chip_catalogue",

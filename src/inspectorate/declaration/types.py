@@ -87,6 +87,32 @@ class Sensor(Record):
     sampling_rate: Annotated[int, Field(ge=1)] = Field(default=1, description="one packet in so many is looked at")
 
 
+class ReporterKind(StrEnum):
+    GATEWAY = "gateway"
+    """Enforces limits on the links of pods, and attests what it enforces."""
+    CABLING = "cabling"
+    """Says what is wired to what: switches by LLDP or by the subnet manager, an inspector by looking."""
+
+
+class Reporter(Record):
+    """Something that makes statements about several pods at once, and who holds it."""
+
+    id: Identifier
+    kind: ReporterKind
+    holder: Holder
+    pods: tuple[Identifier, ...] = Field(min_length=1)
+
+
+class Wire(Record):
+    """One declared cable between two ports. A node is a pod, a gateway, a switch, or what else stands there."""
+
+    node: Identifier
+    port: Text
+    other_node: Identifier
+    other_port: Text
+    bytes_per_s_max: Positive = Field(description="what it can carry in each direction")
+
+
 class WorkloadKind(StrEnum):
     INFERENCE = "inference"
     TRAINING = "training"
@@ -115,6 +141,8 @@ class Site(Record):
     clusters: tuple[Cluster, ...] = Field(min_length=1)
     links: tuple[Link, ...] = ()
     sensors: tuple[Sensor, ...] = ()
+    reporters: tuple[Reporter, ...] = ()
+    cabling: tuple[Wire, ...] = Field(default=(), description="every cable of the site that ends at a pod or a switch")
 
 
 class Declaration(Record):
@@ -132,7 +160,9 @@ class Declaration(Record):
         if len(pods) > PODS_MAX:
             raise ValueError(f"{len(pods)} pods are more than {PODS_MAX}")
         _refuse_repeats("pod", pods)
-        _refuse_repeats("sensor", [sensor.id for sensor in self.sensors])
+        # Anchors give keys to sensors and reporters by one list of names.
+        _refuse_repeats("sensor or reporter", [one.id for one in self.sensors] + [one.id for one in self.reporters])
+        _refuse_repeats("port", [end for site in self.sites for wire in site.cabling for end in wire_ends(wire)])
         _refuse_repeats("link of pod", [link.pod for site in self.sites for link in site.links])
         _refuse_repeats("claim", [claim.id for claim in self.claims])
         known = set(pods)
@@ -148,6 +178,7 @@ class Declaration(Record):
         for site in self.sites:
             found += [(f"link of {link.pod}", (link.pod,)) for link in site.links]
             found += [(f"sensor {sensor.id}", (sensor.pod,)) for sensor in site.sensors]
+            found += [(f"reporter {reporter.id}", reporter.pods) for reporter in site.reporters]
         found += [(f"peers of {pod.id}", pod.peers) for pod in self.pods]
         return found
 
@@ -175,11 +206,20 @@ class Declaration(Record):
     def sensors(self) -> tuple[Sensor, ...]:
         return tuple(sensor for site in self.sites for sensor in site.sensors)
 
+    @property
+    def reporters(self) -> tuple[Reporter, ...]:
+        return tuple(reporter for site in self.sites for reporter in site.reporters)
+
     def link(self, pod_id: str) -> Link | None:
         return next((link for site in self.sites for link in site.links if link.pod == pod_id), None)
 
     def sensor(self, sensor_id: str) -> Sensor | None:
         return next((sensor for sensor in self.sensors if sensor.id == sensor_id), None)
+
+
+def wire_ends(wire: Wire) -> tuple[str, str]:
+    """Both ends of a wire, each as `node/port`."""
+    return f"{wire.node}/{wire.port}", f"{wire.other_node}/{wire.other_port}"
 
 
 def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:

@@ -31,7 +31,9 @@ from inspectorate.evidence.statement import (
     DeclarationMade,
     FlowExportSegment,
     Predicate,
+    Report,
     Statement,
+    WindowApproved,
 )
 from inspectorate.keys import Role, SigningKey, TrustAnchor, TrustAnchors
 
@@ -161,7 +163,23 @@ def _may_sign(anchor: TrustAnchor, predicate: Predicate) -> bool:
     role, times = _role_and_times(predicate)
     if not all(anchor.may(role, time) for time in times):
         return False
-    return not isinstance(predicate, FlowExportSegment) or predicate.sensor in anchor.sensors
+    if isinstance(predicate, WindowApproved):
+        return predicate.by == anchor.name
+    speaker = _speaker(predicate)
+    return speaker is None or speaker in anchor.sensors
+
+
+def _speaker(predicate: Predicate) -> str | None:
+    """The sensor, reporter or approver that a predicate names as its source; an anchor must name it, too."""
+    match predicate:
+        case FlowExportSegment():
+            return predicate.sensor
+        case Report():
+            return predicate.reporter
+        case WindowApproved():
+            return predicate.by
+        case _:
+            return None
 
 
 def _role_and_times(predicate: Predicate) -> tuple[Role, tuple[datetime, ...]]:
@@ -170,6 +188,10 @@ def _role_and_times(predicate: Predicate) -> tuple[Role, tuple[datetime, ...]]:
             return Role.DECLARATION, (predicate.made_at,)
         case FlowExportSegment():
             return Role.SENSOR, (predicate.period.start, predicate.period.end)
+        case Report():
+            return Role.SENSOR, (predicate.period.start, predicate.period.end)
+        case WindowApproved():
+            return Role.APPROVAL, (predicate.valid.start, predicate.valid.end)
         case CustodyEvent():
             return Role.CUSTODY, (predicate.at,)
         case BundleManifest():
@@ -177,9 +199,8 @@ def _role_and_times(predicate: Predicate) -> tuple[Role, tuple[datetime, ...]]:
 
 
 def _what(predicate: Predicate) -> str:
-    return f"a {type(predicate).__name__}" + (
-        f" of {predicate.sensor}" if isinstance(predicate, FlowExportSegment) else ""
-    )
+    speaker = _speaker(predicate)
+    return f"a {type(predicate).__name__}" + (f" of {speaker}" if speaker else "")
 
 
 def _pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from inspectorate.evidence.bundle import Bundle
 from inspectorate.evidence.envelope import VerifiedStatement, verify_envelope
 from inspectorate.evidence.problems import Problem, ProblemKind, RejectedEvidence
-from inspectorate.evidence.statement import CustodyEvent, FlowExportSegment, Origin
+from inspectorate.evidence.statement import CustodyEvent, FlowExportSegment, Origin, Report, WindowApproved
 from inspectorate.evidence.stream import Segment, Stream, order_segments, segment_of
 from inspectorate.keys import TrustAnchors
 from inspectorate.quantities import Period
@@ -33,6 +34,8 @@ class Evidence:
     streams: Mapping[str, Stream]
     """By sensor; a sensor without usable segments is not in it."""
     custody: tuple[VerifiedStatement, ...]
+    reports: tuple[VerifiedStatement, ...] = ()
+    """What reporters and approvers stated, with payloads in full, in order of the time of which they speak."""
     problems: tuple[Problem, ...]
     payload: Callable[[str], bytes]
     """The bytes of a payload by its digest, checked as they are read."""
@@ -70,6 +73,7 @@ def receive(
     problems: list[Problem] = []
     segments: list[Segment] = []
     custody: list[VerifiedStatement] = []
+    reports: list[VerifiedStatement] = []
     for verified in statements:
         # (2)
         if verified.digest in not_logged:
@@ -86,6 +90,12 @@ def receive(
             )
         elif isinstance(verified.predicate, CustodyEvent):
             custody.append(verified)
+        elif isinstance(verified.predicate, Report | WindowApproved):
+            missing = _missing_payload(bundle, verified)
+            if missing is None:
+                reports.append(verified)
+            else:
+                problems.append(missing)
         elif isinstance(verified.predicate, FlowExportSegment):
             segment = segment_of(verified)
             fault = _payload_fault(bundle, segment)
@@ -112,10 +122,32 @@ def receive(
     return Evidence(
         streams={stream.sensor: stream for stream in streams},
         custody=tuple(custody),
+        reports=tuple(sorted(reports, key=_time_of)),
         problems=tuple(problems),
         payload=bundle.payload,
         simulated=simulated or bundle.manifest.predicate.origin is Origin.SIMULATED,
     )
+
+
+def _time_of(verified: VerifiedStatement) -> tuple[datetime, str]:
+    spoken_of = verified.predicate.valid if isinstance(verified.predicate, WindowApproved) else None
+    period = verified.predicate.period if isinstance(verified.predicate, Report) else spoken_of
+    assert period is not None
+    return period.start, verified.digest
+
+
+def _missing_payload(bundle: Bundle, verified: VerifiedStatement) -> Problem | None:
+    """Step 3 for reports: their payloads must be there. An approval names content that is none of the bundle's."""
+    if not isinstance(verified.predicate, Report):
+        return None
+    for subject in verified.statement.subject:
+        if not bundle.has_payload(subject.digest_text):
+            return Problem(
+                kind=ProblemKind.MISSING, subject=f"{subject.name} of {verified.predicate.reporter}",
+                detail="its payload is not in the bundle", sensor=verified.predicate.reporter,
+                period=verified.predicate.period,
+            )  # fmt: skip
+    return None
 
 
 def _payload_fault(bundle: Bundle, segment: Segment) -> Problem | None:

@@ -18,7 +18,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from inspectorate.canonical import Digest, Identifier, Record, Text, first_fault
-from inspectorate.quantities import Period, Time
+from inspectorate.quantities import Period, Positive, Time
 
 PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 """One payload may not be larger: a reader holds one at a time in memory."""
@@ -31,6 +31,10 @@ class PredicateType(StrEnum):
     DECLARATION = "https://inspectorate.example/declaration/v1"
     FLOW_EXPORT = "https://inspectorate.example/flow-export/v1"
     CUSTODY = "https://inspectorate.example/custody-event/v1"
+    LIMIT_ATTESTED = "https://inspectorate.example/limit-attested/v1"
+    WINDOW_APPROVED = "https://inspectorate.example/window-approved/v1"
+    WINDOW_USED = "https://inspectorate.example/window-used/v1"
+    CABLING_SEEN = "https://inspectorate.example/cabling-seen/v1"
     BUNDLE = "https://inspectorate.example/bundle/v1"
 
 
@@ -102,6 +106,80 @@ class CustodyEvent(_Predicate):
     note: Text | None = None
 
 
+class Report(_Predicate):
+    """What a reporter of the declaration says of a stretch of time; details are in the payload (the subject)."""
+
+    reporter: Identifier
+    period: Period
+
+
+class PodLimit(Record):
+    """The rate and burst to which a gateway holds one pod, in each direction, at the network layer (IP bytes)."""
+
+    pod: Identifier
+    sent_bytes_per_s_max: Positive
+    received_bytes_per_s_max: Positive
+    burst_bytes_max: Positive
+
+
+class LimitAttested(Report):
+    """A gateway attests the limits that held throughout the period. The subject is the running ruleset, as read back."""
+
+    limits: tuple[PodLimit, ...] = Field(max_length=20_000)
+    others_dropped: bool = Field(description="whether all that no rule names is dropped, in every protocol")
+    unchanged: bool = Field(
+        description="whether nobody but the gateway's own program changed the ruleset in the period"
+    )
+    lifted: tuple[Identifier, ...] = Field(default=(), description="pods whose limit was lifted for a loading window")
+
+
+class WindowApproved(_Predicate):
+    """One approver orders a loading window. The subject is the content that may be loaded, by digest."""
+
+    window: Identifier
+    reporter: Identifier
+    pod: Identifier
+    by: Identifier
+    content: Digest
+    bytes_max: int = Field(ge=1)
+    seconds_max: Positive
+    valid: Period = Field(description="when the window may be opened")
+
+
+class WindowEnd(StrEnum):
+    COMPLETE = "complete"
+    BUDGET = "budget-used-up"
+    TIME = "time-used-up"
+    CONTENT = "content-not-as-declared"
+    CLOSED = "closed-by-hand"
+    LOST = "gateway-restarted"
+
+
+class WindowUsed(Report):
+    """A gateway reports one loading window after it returned to the limit; the period is the time it was open."""
+
+    window: Identifier
+    pod: Identifier
+    bytes_moved: int = Field(ge=0)
+    bytes_back: int = Field(ge=0, description="what went the other way meanwhile")
+    content: Digest | None = Field(
+        default=None, description="digest of what was loaded; none if it did not come in full"
+    )
+    end: WindowEnd
+
+
+class CablingFormat(StrEnum):
+    LLDP_JSON = "lldp-json"
+    IBNETDISCOVER = "ibnetdiscover"
+
+
+class CablingSeen(Report):
+    """What was wired to what, as `lldpcli -f json` or `ibnetdiscover` printed it (the subject)."""
+
+    format: CablingFormat
+    node: Identifier = Field(description="where it was asked")
+
+
 class FileEntry(Record):
     digest: Digest
     size: int = Field(ge=0)
@@ -114,12 +192,25 @@ class BundleManifest(_Predicate):
     files: dict[FilePath, FileEntry] = Field(min_length=1, max_length=500_000)
 
 
-Predicate = DeclarationMade | FlowExportSegment | CustodyEvent | BundleManifest
+Predicate = (
+    DeclarationMade
+    | FlowExportSegment
+    | CustodyEvent
+    | LimitAttested
+    | WindowApproved
+    | WindowUsed
+    | CablingSeen
+    | BundleManifest
+)
 
 PREDICATES: dict[PredicateType, type[Predicate]] = {
     PredicateType.DECLARATION: DeclarationMade,
     PredicateType.FLOW_EXPORT: FlowExportSegment,
     PredicateType.CUSTODY: CustodyEvent,
+    PredicateType.LIMIT_ATTESTED: LimitAttested,
+    PredicateType.WINDOW_APPROVED: WindowApproved,
+    PredicateType.WINDOW_USED: WindowUsed,
+    PredicateType.CABLING_SEEN: CablingSeen,
     PredicateType.BUNDLE: BundleManifest,
 }
 
