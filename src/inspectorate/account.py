@@ -9,17 +9,16 @@ Rules, in the order of the code:
 1. Nothing defaults to less: a cell without a usable bound holds its whole capacity. A bound serves a cell only if its
    scope covers the whole interval.
 2. The statements used, counted once each however many cells they serve, have miss probabilities that sum to at most
-   1 - confidence (union bound; nothing is assumed independent). Which ones to use is chosen to make the result small:
-   exactly where the search ends within its allowance, otherwise the result is still a valid upper bound, and says so.
-3. A single run may pool pods, and it may move: a slow link is still fast enough to hand the state of a run over once, so
-   which pod leads is open anew in every interval. The pod that leads gives all of its cell; a further one gives at most
-   its contribution under a verified limit, and all of it where no limit is verified (`_largest_run`).
-4. The result is the largest hidden run, with what it rests on.
+   1 - confidence (union bound; nothing is assumed independent). Which to use is chosen to make the result small: exactly
+   where the search ends within its allowance, else the result is still an upper bound, and says so.
+3. A single run may pool pods, and it may move (a slow link still hands the state of a run over once), so which pod leads is
+   open anew in every interval. It gives all of its cell; a further pod at most its contribution under a verified limit, and
+   all of its cell where no limit is verified (`_largest_run`).
+4. The result is the largest hidden run, with what it rests on; beside it the largest run of post-training (`Joining`).
 5. What would help most: for each pod and each basis of its cells, how far the result falls if those were explained.
 
 The sum is over the whole period under review: a run in a part of it is never larger.
-Not done here: any knowledge of mechanisms. What they know arrives as `HiddenBound` and `Joining`.
-Source: the project's design, "The account". Checked against exhaustive search in tests/account.
+What mechanisms know arrives as `HiddenBound` and `Joining`. Checked against exhaustive search in tests/account.
 """
 
 from __future__ import annotations
@@ -47,8 +46,7 @@ CELL_EVALUATIONS_MAX = 60_000_000
 """Cells that all choices may cost together: a fleet of 2,000 pods and 720 intervals gets some forty choices, in seconds."""
 ROUNDING = 1e-12
 """1 - 0.99 is not 0.01 in binary: miss probabilities that fill the budget in decimal must fit it."""
-SERIES_POINTS_MAX = 1_000
-HELP_MAX = 20
+SERIES_POINTS_MAX, HELP_MAX = 1_000, 20
 NO_EVIDENCE = "nothing"
 
 
@@ -92,6 +90,9 @@ class Account(Record):
     confidence: Share
     capacity_flop: NonNegative = Field(description="all that the declared chips could have done")
     hidden_flop_max: NonNegative = Field(description="the largest single hidden run")
+    post_training_flop_max: NonNegative = Field(
+        description="the same for a run whose tokens may be made in other pods: reinforcement learning, distillation"
+    )
     exact: bool = Field(description="whether the choice of statements was searched to the end")
     statements: tuple[StatementUsed, ...]
     pods: tuple[PodShare, ...]
@@ -167,6 +168,7 @@ def take_account(
         confidence=confidence,
         capacity_flop=float(ground.capacity.sum()),
         hidden_flop_max=largest,
+        post_training_flop_max=_largest_run(_gather_joins(chosen, ground, post_training=True), hidden)[0],
         exact=exact,
         statements=tuple(
             StatementUsed(statement=s.id, miss_probability=s.miss_probability)
@@ -247,7 +249,8 @@ def _choose(statements: list[_Statement], ground: _Ground, *, budget: float) -> 
 
     if _fits_together(costly, budget):
         return free + costly, True
-    best = _cheapest_first(costly, budget)
+    used = accumulate(s.miss_probability for s in costly)
+    best = [s for s, sum_so_far in zip(costly, used, strict=True) if sum_so_far <= budget]
     best_run, evaluations = run_of(best), 1
     allowance = min(EVALUATIONS_MAX, max(2, CELL_EVALUATIONS_MAX // ground.capacity.size))
     stack: list[tuple[list[_Statement], list[_Statement], float]] = [([], costly, budget)]
@@ -279,11 +282,6 @@ def _fitting(statements: list[_Statement], left: float) -> list[_Statement]:
     return [s for s in statements if s.miss_probability <= left + ROUNDING]
 
 
-def _cheapest_first(costly: list[_Statement], budget: float) -> list[_Statement]:
-    used = accumulate(s.miss_probability for s in costly)
-    return [s for s, sum_so_far in zip(costly, used, strict=True) if sum_so_far <= budget]
-
-
 def _bound_cells(chosen: list[_Statement], ground: _Ground) -> tuple[Floats, NDArray[np.int64]]:
     """Rules 1 and 2: the smallest chosen bound of each cell [FLOP], and which statement gives it (-1: none)."""
     hidden = ground.capacity.copy()
@@ -299,12 +297,14 @@ def _bound_cells(chosen: list[_Statement], ground: _Ground) -> tuple[Floats, NDA
     return hidden, basis
 
 
-def _gather_joins(chosen: list[_Statement], ground: _Ground) -> _Joins:
+def _gather_joins(chosen: list[_Statement], ground: _Ground, *, post_training: bool = False) -> _Joins:
     further = np.ones(ground.capacity.shape)
     falling: list[tuple[list[int], slice, Floats]] = []
     for statement in chosen:
         for rows, span, joining in statement.joinings:
-            shares = joining.contributions
+            shares = joining.post_training if post_training else joining.contributions
+            if shares is None:
+                continue
             second = shares[1] if len(shares) > 1 else 1.0
             cells = np.ix_(rows, range(span.start, span.stop))
             further[cells] = np.minimum(further[cells], second)

@@ -86,7 +86,8 @@ class Joining(Record):
 
     `contributions[j]` is the most that the (j+1)-th largest pod adds, as a share of its own throughput: 1 for the
     first, never rising after. The largest run over pods with hidden sums U_1 >= U_2 >= ... is then at most
-    sum_j contributions[j] * U_j.
+    sum_j contributions[j] * U_j. `post_training` is the same for runs whose tokens may be made in other pods than those
+    that train (reinforcement learning, distillation): never less, and none where nothing is known of them.
     """
 
     statement: Identifier
@@ -94,16 +95,22 @@ class Joining(Record):
     scope: Scope
     bytes_per_s_max: Positive
     contributions: tuple[Share, ...] = Field(min_length=1)
+    post_training: tuple[Share, ...] | None = None
     rule: Text
 
     @model_validator(mode="after")
     def _monotone(self) -> Self:
-        if self.contributions[0] != 1:
-            raise ValueError("the first pod contributes all of itself")
-        if list(self.contributions) != sorted(self.contributions, reverse=True):
-            raise ValueError("contributions must not rise")
-        if len(self.contributions) < len(self.scope.pods):
-            raise ValueError("a contribution is needed for every pod in scope")
+        for shares in (self.contributions, self.post_training):
+            if shares is None:
+                continue
+            if len(shares) < len(self.scope.pods) or not shares:
+                raise ValueError("a contribution is needed for every pod in scope")
+            if shares[0] != 1:
+                raise ValueError("the first pod contributes all of itself")
+            if list(shares) != sorted(shares, reverse=True):
+                raise ValueError("contributions must not rise")
+        if self.post_training is not None and sum(self.post_training) < sum(self.contributions) * (1 - 1e-9):
+            raise ValueError("pods contribute no less to post-training than to pre-training")
         return self
 
 

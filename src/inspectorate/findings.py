@@ -26,7 +26,7 @@ from datetime import datetime
 from pydantic import Field
 
 from inspectorate.account import Account
-from inspectorate.agreement import Agreement, Clause, ClauseKind, HiddenTraining, Source
+from inspectorate.agreement import Agreement, Clause, ClauseKind, HiddenTraining, Source, ThresholdKind
 from inspectorate.assessment import Assessment, Scope, Verdict
 from inspectorate.canonical import Identifier, Record, Text
 from inspectorate.quantities import NonNegative, Positive, Time
@@ -147,13 +147,16 @@ def _answer_thresholds(
         if threshold is None:
             missing.append(f"threshold {name} does not hold on {as_of:%Y-%m-%d}")
             continue
+        # What is monitored is any run, and post-training can be no smaller than the rest.
+        training = threshold.kind is ThresholdKind.TRAINING
+        hidden = account.hidden_flop_max if training else account.post_training_flop_max
         answers.append(
             ThresholdAnswer(
                 threshold=threshold.id,
                 kind=threshold.kind.value,
                 flop_max=threshold.flop_max,
-                hidden_flop_max=account.hidden_flop_max,
-                excluded=account.hidden_flop_max <= threshold.flop_max,
+                hidden_flop_max=hidden,
+                excluded=hidden <= threshold.flop_max,
                 source=threshold.source,
                 consequence=threshold.consequence,
             )

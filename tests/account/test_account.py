@@ -475,6 +475,24 @@ def test_assumptions_of_unused_statements_are_not_listed() -> None:
     assert found.assumptions == ("used holds",)
 
 
+def test_post_training_pools_pods_by_contributions_of_its_own() -> None:
+    """Training is never above it; and where nothing is known of post-training, pods add all of themselves to it."""
+    part = joining("limit", "abcd", DAY, [1, 0.01, 0.01, 0.01])
+    rates = dict.fromkeys(EXAMPLE_PODS, EXAMPLE_RATE)
+    unknown = largest([says(part)], pods=rates, period=DAY)
+    assert unknown.post_training_flop_max == pytest.approx(unknown.capacity_flop)
+    pooled = part.model_copy(update={"post_training": (1.0, 0.5, 0.5, 0.5)})
+    known = largest([says(pooled)], pods=rates, period=DAY)
+    assert known.hidden_flop_max == unknown.hidden_flop_max == pytest.approx(24 * EXAMPLE_K * 1.03)
+    assert known.post_training_flop_max == pytest.approx(24 * EXAMPLE_K * 2.5)
+
+
+def test_post_training_never_contributes_less() -> None:
+    values = joining("limit", "abcd", DAY, [1, 0.5, 0.5, 0.5]).model_dump()
+    with pytest.raises(ValueError, match="no less"):
+        Joining.model_validate(values | {"post_training": (1.0, 0.1, 0.1, 0.1)})
+
+
 def test_a_joining_helps_only_where_it_holds() -> None:
     part = joining("free", ("a", "b"), hours(0, 3), (1, 0.0))
     assert run([part], {"a": 1.0, "b": 1.0}) == pytest.approx(3600 * (3 + 2))

@@ -137,6 +137,7 @@ def joining(clause: str, pods: Sequence[str], period: Period, *, limit: float, s
         scope=Scope(pods=tuple(sorted(pods)), period=period),
         bytes_per_s_max=limit,
         contributions=(1.0, *[share] * max(1, len(pods) - 1)),
+        post_training=(1.0, *[share] * max(1, len(pods) - 1)),
         rule="a further pod adds at most limit / (rate x 1.1e-11 byte per FLOP) of itself",
     )
 

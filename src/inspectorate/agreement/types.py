@@ -96,6 +96,9 @@ class InterconnectLimit(Record):
     bytes_per_s_max: Positive = Field(description="per pod and per direction, counted at the network layer (IP bytes)")
     averaging_s: Positive
     tolerance: Share = Field(description="relative excess that is put down to the meters, not to the pod")
+    adversary: Literal["published", "central", "cautious"] = Field(
+        default="cautious", description="how able an adversary is assumed to be at training over links below the limit"
+    )
 
 
 class PodIsolation(Record):

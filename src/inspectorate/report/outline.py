@@ -93,7 +93,7 @@ def _answer(review: Review, answers: Sequence[ThresholdAnswer]) -> Answer:
         confidence=f"{100 * account.confidence:.4g} %",
         share_of_capacity=words.share(account.hidden_flop_max, account.capacity_flop),
         capacity_flop=account.capacity_flop,
-        against=_against(answers),
+        against=_against(answers) + _post_training(account),
         exact=account.exact,
         verdict=VERDICTS[review.verdict],
         exit_code=EXIT_CODES[review.verdict],
@@ -109,6 +109,13 @@ def _against(answers: Sequence[ThresholdAnswer]) -> str:
     if len(open_) == len(answers):
         return "this is above every threshold in force" if len(answers) > 1 else "this is above the threshold in force"
     return f"this is above {len(open_)} of {len(answers)} thresholds in force ({words.listing(open_, PODS_MAX)})"
+
+
+def _post_training(account: Account) -> str:
+    """What post-training adds to the sentence on the largest run, where pods can add more to it."""
+    if account.post_training_flop_max <= account.hidden_flop_max:
+        return ""
+    return f"; post-training could reach {words.flop(account.post_training_flop_max)}"
 
 
 def _threshold(answer: ThresholdAnswer) -> ThresholdRow:

@@ -1,4 +1,4 @@
-"""Constants of the interconnect mechanism, each with its source, and the rule by which pods join.
+"""Constants of the interconnect mechanism, each with its source.
 
 Limits stand in the agreement; these are properties of meters and of training methods.
 """
@@ -51,39 +51,6 @@ MATCH_BYTES_PER_S_MIN = 1_000.0
 PAIRS_MAX = 2_000
 """Sites with more pairs of pods than this are not searched for exchanges through third parties, and told so."""
 
-BYTES_PER_FLOP_DEMONSTRATED = 1.1e-10
-"""The least traffic per training FLOP, per pod and direction, that a published run has needed. Covenant-72B (SparseLoCo,
-2026): 72e9 parameters x 16 bit / 146 = 0.99 GB sent per 20 minutes of compute on peers of 8 B200; at 40 % of 2.25e15 FLOP/s
-per chip these do 8.6e18 FLOP between two exchanges. INTELLECT-1 needed more."""
-PROGRESS_ALLOWANCE = 10.0
-"""How much better than the best published run an adversary is assumed to be."""
-
-
-def further_pod_share(bytes_per_s_max: float, pod_flop_per_s: float) -> float:
-    """What a further pod adds to a joint run, as a share of its own throughput, under a verified limit.
-
-    Conservative rule, until the interconnect planner gives the best method of all: training that would need
-    `need` = pod_flop_per_s x BYTES_PER_FLOP_DEMONSTRATED / PROGRESS_ALLOWANCE bytes per second and direction to run at full
-    speed runs at most at the share limit / need, and never above 1. Small pods need little, so that for them a limit fit
-    for inference joins all pods in full: measured in docs/lab.md, a limit that slowed data-parallel training 800-fold
-    slowed low-communication training of a toy model 1.5-fold.
-
-    Units: bytes/s, FLOP/s; the result is a share in [0, 1].
-    """
-    need = pod_flop_per_s * BYTES_PER_FLOP_DEMONSTRATED / PROGRESS_ALLOWANCE
-    return min(1.0, bytes_per_s_max / need) if need > 0 else 1.0
-
-
-def joining_contributions(pods: int, bytes_per_s_max: float, pod_flop_per_s_min: float) -> tuple[float, ...]:
-    """The contributions of the first, second, ... pod of a group under one limit.
-
-    `pod_flop_per_s_min` is the rate of the slowest pod of the group, for which the share is largest.
-    """
-    share = further_pod_share(bytes_per_s_max, pod_flop_per_s_min)
-    return (1.0,) + (share,) * (pods - 1)
-
-
-JOINING_RULE = (
-    "a further pod adds at most limit / (rate x 1.1e-11 byte per FLOP) of itself: ten times less traffic per FLOP than "
-    "the most frugal published run (Covenant-72B, 2026)"
-)
+RUN_FLOP_DEFAULT = 1e24
+"""The size of run for which pods are joined where an agreement has no threshold: the strict threshold of arXiv 2511.10783."""
+JOINING_RULE = "{case} adversary of the interconnect planner, over all its methods and sizes of model, for a run of {flop:.3g} FLOP"

@@ -1,13 +1,17 @@
 """`interconnect-limit`: one assessment per declared pod.
 
 An exceedance is an interval whose *lower* bound, sent or received, is above limit x (1 + tolerance). Where the *upper*
-bound stays below that, the limit is verified, and the pods join only as `reference.joining_contributions` says.
+bound stays below that, the limit is verified, and the pods join only as the planner says (`plan.joining`).
 """
 
 from __future__ import annotations
 
-from inspectorate.agreement import InterconnectLimit
+import math
+from collections.abc import Callable, Sequence
+
+from inspectorate.agreement import Agreement, InterconnectLimit
 from inspectorate.assessment import Assessment, Case, Joining, Scope
+from inspectorate.declaration import Pod
 from inspectorate.mechanisms.interconnect import exhibits, reference
 from inspectorate.mechanisms.interconnect.appraise.common import (
     NAME,
@@ -21,6 +25,8 @@ from inspectorate.mechanisms.interconnect.appraise.common import (
     verdict_of,
 )
 from inspectorate.mechanisms.interconnect.observe import observe_pods
+from inspectorate.mechanisms.interconnect.plan.joining import Group, contributions
+from inspectorate.mechanisms.interconnect.plan.types import Case as PlannedCase
 from inspectorate.mechanisms.interconnect.traffic import PodTraffic
 from inspectorate.quantities import Period, from_ns
 from inspectorate.statistics import BetPlan, bounded_log_e, merge_mean
@@ -30,7 +36,7 @@ def appraise_limit(case: Case, terms: InterconnectLimit) -> tuple[Assessment, ..
     traffic = observe_pods(case, terms.averaging_s)
     allowed = terms.bytes_per_s_max * (1 + terms.tolerance)
     verified = {pod: _verified(seen, allowed) for pod, seen in traffic.items()}
-    joinings = _joinings(case, traffic, verified, allowed)
+    joinings = _joinings(case, terms, traffic, verified, allowed)
     shown = exhibits.pods_shown(traffic)
     pods = sorted(traffic)
     over = [
@@ -71,17 +77,14 @@ def _verified(seen: PodTraffic, allowed: float) -> Mask:
 
 
 def _joinings(
-    case: Case, traffic: dict[str, PodTraffic], verified: dict[str, Mask], allowed: float
+    case: Case, terms: InterconnectLimit, traffic: dict[str, PodTraffic], verified: dict[str, Mask], allowed: float
 ) -> dict[str, tuple[Joining, ...]]:
     """How pods join where their limit is verified, as data for the account; listed under the first pod of each group.
 
     Pods that were verified over the same stretch form a group. Exact meters bound without error; a bound from sampled
     ones can fail with the probability that the case allows, which counts once for all of them.
     """
-    rates = {
-        pod.id: pod.peak_flop_per_s(case.agreement.counted_formats) * case.agreement.utilisation.max
-        for pod in case.declaration.pods
-    }
+    table = _contributions(case, terms.adversary, allowed)
     groups: dict[tuple[int, int, bool], list[str]] = {}
     for pod in sorted(traffic):
         for start, stop in stretches(verified[pod]):
@@ -97,16 +100,44 @@ def _joinings(
                     pods=tuple(pods), period=Period(start=from_ns(int(edges[start])), end=from_ns(int(edges[stop])))
                 ),
                 bytes_per_s_max=allowed,
-                contributions=_contributions(pods, allowed, rates),
-                rule=reference.JOINING_RULE,
+                contributions=table(pods, False),
+                post_training=table(pods, True),
+                rule=reference.JOINING_RULE.format(case=terms.adversary, flop=_run_flop(case.agreement)),
             )
         )
     return {pod: tuple(joinings) for pod, joinings in found.items()}
 
 
-def _contributions(pods: list[str], allowed: float, rates: dict[str, float]) -> tuple[float, ...]:
-    """At least two entries, so that the account knows what a single pod adds to others."""
-    return reference.joining_contributions(max(2, len(pods)), allowed, min(rates[pod] for pod in pods))
+def _contributions(case: Case, adversary: str, allowed: float) -> Callable[[Sequence[str], bool], tuple[float, ...]]:
+    """What the pods of a group contribute, for post-training or not. The slowest and the largest pod stand for all."""
+    formats, utilisation = case.agreement.counted_formats, case.agreement.utilisation.max
+    declared = {pod.id: pod for pod in case.declaration.pods}
+
+    def table(pods: Sequence[str], post_training: bool) -> tuple[float, ...]:
+        return contributions(
+            Group(
+                pods=len(pods),
+                bytes_per_s=allowed,
+                pod_flop_per_s=min(declared[pod].peak_flop_per_s(formats) for pod in pods) * utilisation,
+                memory_bytes=max(_memory_bytes(declared[pod]) for pod in pods),
+                run_flop=_run_flop(case.agreement),
+                case=PlannedCase(adversary),
+            ),
+            post_training=post_training,
+        )
+
+    return table
+
+
+def _memory_bytes(pod: Pod) -> float:
+    """Accelerator memory of a pod; without bound where the catalogue does not know a chip's."""
+    sizes = [(group.count, group.chip.memory_bytes) for group in pod.chips]
+    return sum(count * size if size is not None else math.inf for count, size in sizes)
+
+
+def _run_flop(agreement: Agreement) -> float:
+    """The size of run for which pods are joined: the largest threshold."""
+    return max((threshold.flop_max for threshold in agreement.thresholds), default=reference.RUN_FLOP_DEFAULT)
 
 
 def _limit_reasons(
