@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("ledger", "flows", "collector", "review")
+BENCHMARKS = ("ledger", "flows", "collector", "review", "planner")
 
 
 def main() -> int:

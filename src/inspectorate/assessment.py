@@ -118,6 +118,8 @@ class ExhibitKind(StrEnum):
     SERIES = "series"
     """Columns over time; the first column is `time` (RFC 3339)."""
     TABLE = "table"
+    CURVES = "curves"
+    """Columns over an abscissa: the first column, which rises."""
 
 
 class Exhibit(Record):

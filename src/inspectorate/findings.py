@@ -32,7 +32,17 @@ from inspectorate.canonical import Identifier, Record, Text
 from inspectorate.quantities import NonNegative, Positive, Time
 from inspectorate.statistics import bounded_log_e, merge_mean, named_by_e_closure
 
-ALARMING_KINDS = frozenset({ClauseKind.INTERCONNECT_LIMIT, ClauseKind.POD_ISOLATION, ClauseKind.COORDINATED_EXCHANGE})
+ALARMING_KINDS = frozenset(
+    {
+        ClauseKind.INTERCONNECT_LIMIT,
+        ClauseKind.POD_ISOLATION,
+        ClauseKind.COORDINATED_EXCHANGE,
+        ClauseKind.LOCK_STEP,
+        ClauseKind.LIMIT_ENFORCED,
+        ClauseKind.LOADING_WINDOWS,
+        ClauseKind.DECLARED_CABLING,
+    }
+)
 """Kinds of clause against which evidence can reach an alarm."""
 
 _SEVERITY = (Verdict.INVALID_EVIDENCE, Verdict.NOT_OBSERVED, Verdict.INCONCLUSIVE, Verdict.INCONSISTENT)

@@ -21,6 +21,10 @@ LONG_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS: dict[str, str] = {
     "src/inspectorate/mechanisms/interconnect/flows/sflow.py:flow_sample": "a compiled kernel takes arrays, not records",
     "src/inspectorate/mechanisms/interconnect/flows/sflow.py:counter_sample": "a compiled kernel takes arrays, not records",
+    "src/inspectorate/mechanisms/interconnect/plan/kernel.py:_best_steps": "a compiled kernel takes numbers, not records",
+    "src/inspectorate/mechanisms/interconnect/plan/kernel.py:_bound": "a compiled kernel takes numbers, not records",
+    "src/inspectorate/mechanisms/interconnect/plan/kernel.py:_consider": "a compiled kernel takes numbers, not records",
+    "src/inspectorate/mechanisms/interconnect/plan/kernel.py:cycle_s": "a compiled kernel takes numbers, not records",
     "src/inspectorate/mechanisms/interconnect/sensor.py:_view": "all of it comes from one loop over grids",
     "src/inspectorate/submission.py:submit": "a bundle is made of exactly these; all are keyword-only",
 }

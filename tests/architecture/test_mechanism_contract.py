@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 
 from inspectorate.account import take_account
-from inspectorate.agreement import Clause, ClauseKind, Procedure
+from inspectorate.agreement import Clause, ClauseKind, Procedure, load_agreement
 from inspectorate.assessment import Assessment, Case, Mechanism, Verdict
 from inspectorate.declaration import Declaration
 from inspectorate.evidence import Bundle, Evidence, Memory, read_statements, receive
@@ -23,13 +23,15 @@ from inspectorate.statistics import LOG_E_MAX, LOG_E_MIN
 from inspectorate.worlds import World, build_world
 
 WORLDS = ("honest", "ddp", "silenced-exporter")
+AGREEMENT = "inference-only-enforced"
+"""The shipped agreement with a clause of every kind that a mechanism here appraises."""
 OBSERVED_S = 240
 """Enough for every kind of assessment; the contract does not depend on what was seen."""
 
 
 @cache
 def world(name: str) -> World:
-    return build_world(name, 1, observed_s=OBSERVED_S)
+    return build_world(name, 1, observed_s=OBSERVED_S, agreement=load_agreement(AGREEMENT))
 
 
 @cache
@@ -192,7 +194,7 @@ def test_assessments_keep_within_clause_declaration_and_period(mechanism: Mechan
 def test_what_it_rests_on_is_in_the_evidence(mechanism: Mechanism, name: str) -> None:
     evidence = evidence_of(name)
     ids = {digest for stream in evidence.streams.values() for digest in stream.evidence_ids}
-    ids |= {statement.digest for statement in evidence.custody}
+    ids |= {statement.digest for statement in (*evidence.custody, *evidence.reports)}
     for assessment in appraise_all(mechanism, name, evidence):
         assert set(assessment.evidence_ids) <= ids
 
@@ -230,6 +232,8 @@ def fewer(evidence: Evidence) -> Iterator[Evidence]:
     yield replace(evidence, streams={s: stream for s, stream in evidence.streams.items() if s != first})
     yield replace(evidence, streams={last: evidence.streams[last]})
     yield replace(evidence, streams={})
+    yield replace(evidence, reports=())
+    yield replace(evidence, reports=evidence.reports[::2])
 
 
 @mechanisms
@@ -247,7 +251,9 @@ def test_a_clause_is_not_kept_where_a_pod_was_not_seen(mechanism: Mechanism) -> 
     made, evidence = world("honest"), evidence_of("honest")
     pod = made.declaration.pods[0].id
     blind = {sensor.id for sensor in made.declaration.sensors if sensor.pod == pod}
-    less = replace(evidence, streams={s: stream for s, stream in evidence.streams.items() if s not in blind})
+    less = replace(
+        evidence, streams={s: stream for s, stream in evidence.streams.items() if s not in blind}, reports=()
+    )
     for clause in clauses_of(mechanism):
         about = [a for a in mechanism.appraise(case_of("honest", clause, less)) if pod in a.scope.pods]
         assert about

@@ -69,7 +69,7 @@ def worth(method: Method, pods: Pods, limit: LinkLimit, job: Job, case: Case) ->
             if method.family is Family.PIPELINE:
                 compute *= 1 + (parts - 1) / max(1.0, tokens / sequence)
                 compute += (parts - 1) * limit.round_trip_s
-                crossing = tokens * values * (2 if parts > 2 else 1)
+                crossing = tokens * values * (2 if parts > 2 else 1) * (1 + (parts - 1) / max(1.0, tokens / sequence))
             elif method.family is Family.TENSOR:
                 compute += 4 * job.layers * limit.round_trip_s
                 crossing = 4 * job.layers * 2 * (parts - 1) / parts * tokens * values

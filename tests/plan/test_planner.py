@@ -9,10 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plan_scenarios import decades, jobs, limits, pods
 
+from inspectorate.mechanisms.interconnect.plan.forward import needs
 from inspectorate.mechanisms.interconnect.plan.inverse import Kind, Target, largest_limit, left_under, time_to
 from inspectorate.mechanisms.interconnect.plan.methods import ASSUMPTIONS, catalogue, methods_of
 from inspectorate.mechanisms.interconnect.plan.search import Scenes, reach
 from inspectorate.mechanisms.interconnect.plan.sizes import excess_loss, jobs_for, optimal_parameters, worth_share
+from inspectorate.mechanisms.interconnect.plan.step import GivenJob, cycle_s
 from inspectorate.mechanisms.interconnect.plan.types import Case, Job, LinkLimit, Pods, job_of
 
 REPORT_PODS = Pods(count=128, flop_per_s=128 * 400e12, memory_bytes=128 * 80e9)
@@ -169,3 +171,41 @@ def test_targets_that_mean_nothing_are_refused() -> None:
         largest_limit(REPORT_PODS, Target(slowdown_min=2, flop=1e24), Case.CENTRAL, job=REPORT_JOB)
     with pytest.raises(ValueError, match="at a job"):
         largest_limit(REPORT_PODS, Target(slowdown_min=2), Case.CENTRAL)
+
+
+def test_what_a_method_needs_is_what_lets_it_run() -> None:
+    """At its need a method that hides its exchanges is as fast as without a limit; at a tenth it is not."""
+    for case in Case:
+        for need in needs(REPORT_PODS, REPORT_JOB, case):
+            method = catalogue()[need.method]
+            if method.family != "replicas" or not method.overlap:
+                continue
+            place = [m.id for m in methods_of(ASSUMPTIONS[case])].index(need.method)
+            scenes = Scenes(REPORT_PODS, REPORT_JOB, case)
+            rate = max(need.sent_bytes_per_s, need.received_bytes_per_s)
+            free, enough, short = (
+                scenes.worths(LinkLimit.same(x, round_trip_s=0.0))[place] for x in (1e15, rate * 1.001, rate / 10)
+            )
+            # Rare synchronisation costs worth, which a run without a limit does not pay.
+            assert enough >= free * (0.5 if need.inner_steps > 1 else 0.99)
+            assert short < enough
+
+
+def test_the_reports_example_needs_what_it_says() -> None:
+    found = {need.method: need for need in needs(REPORT_PODS, REPORT_JOB, Case.PUBLISHED)}
+    assert found["data-parallel"].sent_bytes_per_s == pytest.approx(130.2e9, rel=0.001)
+    assert found["data-parallel-ring"].sent_bytes_per_s == pytest.approx(130.2e9 * 2 * 127 / 128, rel=0.001)
+    assert found["zero-3"].sent_bytes_per_s == pytest.approx(1.5 * found["zero-2"].sent_bytes_per_s)
+    assert found["alone"].sent_bytes_per_s == 0
+    # Twice the report's tokens a step halve the need of its own method.
+    example = {need.method: need for need in needs(REPORT_PODS, REPORT_JOB, Case.CENTRAL)}["report-example"]
+    assert example.sent_bytes_per_s == pytest.approx(13.02e6 / 2, rel=0.001)
+
+
+def test_a_given_job_takes_the_time_of_the_formula() -> None:
+    limit = LinkLimit(sent_bytes_per_s=100, received_bytes_per_s=50, round_trip_s=0.5)
+    waits = GivenJob(compute_s=2, inner_steps=10, sent_bytes=1_000, received_bytes=1_000, overlap=False)
+    assert cycle_s(waits, limit) == pytest.approx(20 + 20 + 0.5)
+    assert cycle_s(waits.model_copy(update={"overlap": True}), limit) == pytest.approx(20)
+    crosses = GivenJob(compute_s=2, inner_steps=1, crossing_bytes=500, overlap=True)
+    assert cycle_s(crosses, limit) == pytest.approx(10)

@@ -17,7 +17,22 @@ from rich.markup import escape
 from inspectorate import __version__
 from inspectorate.errors import InspectorateError
 
-NOUNS = ("agreement", "bundle", "collect", "demo", "keys", "lab", "ledger", "review", "worlds")
+NOUNS = (
+    "agreement",
+    "bundle",
+    "collect",
+    "counters",
+    "demo",
+    "keys",
+    "lab",
+    "ledger",
+    "limit",
+    "plan",
+    "review",
+    "synchrony",
+    "topology",
+    "worlds",
+)
 """Each is a command or group of that name in the module of that name."""
 
 

@@ -6,7 +6,6 @@ import contextlib
 import gc
 import json
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,10 +22,10 @@ from rich.table import Table
 from inspectorate import __version__
 from inspectorate.canonical import Identifier
 from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
+from inspectorate.cli.running import ledger_append, stop_signals
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import Origin
 from inspectorate.keys import SigningKey
-from inspectorate.ledger import Log
 from inspectorate.mechanisms.interconnect.collector import (
     SEGMENT_S_MAX,
     SEGMENT_S_MIN,
@@ -111,8 +110,8 @@ def flows(**options: Any) -> None:
     key = SigningKey.read(asked.key_path)
     with contextlib.ExitStack() as stack:
         # First in, last out: a second signal does not interrupt the sealing of what the first one closed.
-        stopped = stack.enter_context(_stop_signals())
-        on_statement = _ledger_append(stack, asked, key)
+        stopped = stack.enter_context(stop_signals())
+        on_statement = ledger_append(stack, asked.ledger, asked.ledger_key_path, key)
         spool = stack.enter_context(DiskSpool(asked.out))
         receivers = open_receivers(listen, clock_ns=time.time_ns, buffer_bytes=asked.buffer_bytes)
         for receiver in receivers:
@@ -153,36 +152,6 @@ def _parse_listen(text: str) -> tuple[str, Endpoint]:
             remedy="a sensor's id is letters, digits, dots, dashes and underscores, 128 at most",
         )
     return sensor, parse_endpoint(url)
-
-
-def _ledger_append(stack: contextlib.ExitStack, asked: FlowOptions, key: SigningKey) -> Callable[[bytes], None] | None:
-    """What to call with each statement's digest: one durable append to the log, if there is one."""
-    if asked.ledger is None:
-        if asked.ledger_key_path is not None:
-            raise InputError("is of no use without --ledger", where="--ledger-key")
-        return None
-    log = stack.enter_context(
-        Log.open(asked.ledger, SigningKey.read(asked.ledger_key_path) if asked.ledger_key_path else key)
-    )
-
-    def append(digest: bytes) -> None:
-        log.append([digest])
-
-    return append
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Whether SIGINT or SIGTERM came; their former handlers are put back at the end."""
-    came: list[int] = []
-    former = {
-        number: signal.signal(number, lambda got, _: came.append(got)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`inspectorate lab`: run the bench, or record a site on it."""
+"""`inspectorate lab`: run the bench, record a site on it, or measure trials of training and inference under limits."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ from inspectorate.lab.limit import HEAD_ROOM, LINK_LIMIT_BYTES_PER_S, derive
 from inspectorate.lab.package import LOG_ORIGIN, SiteKeys, package
 from inspectorate.lab.record import Ledger, record
 from inspectorate.lab.scenario import SCENARIOS, Scenario, by_name
+from inspectorate.lab.trial_matrix import MATRIX, named
+from inspectorate.lab.trial_prediction import WITHIN, compare, predict_simply
+from inspectorate.lab.trial_proportion import LIMIT_BYTES_PER_S, Proportion, measure
+from inspectorate.lab.trial_result import Result
+from inspectorate.lab.trial_run import Trials
+from inspectorate.lab.trial_session import keep, run_session
 from inspectorate.lab.truth import Direction, GroundTruth
 from inspectorate.ledger import Log
 
@@ -117,6 +123,54 @@ def record_command(**options: Any) -> None:
         )
 
 
+@lab.command("trials")
+@click.option("--out", type=NEW_PATH, required=True, help="Folder for the results; one that is there is gone on with.")
+@click.option("--only", multiple=True, metavar="NAME", help="Run this trial only; may be repeated.")
+@click.option("--again", is_flag=True, help="Run also what is there; of two results of a trial the last counts.")
+@json_option
+def trials_command(out: Path, only: tuple[str, ...], again: bool, as_json: bool) -> None:
+    """Measure training and inference across pods under limits, beside a simple prediction.
+
+    Sixteen trials, about twenty minutes. Results are kept in OUT/trials.jsonl, one line each; a trial that is there is
+    not run again.
+    """
+    planned = tuple(named(name) for name in only) or MATRIX
+    with _progress_bar() as bar:
+        task = bar.add_task("trials", total=1.0)
+
+        def tell(text: str, share: float) -> None:
+            bar.update(task, description=text, completed=share)
+
+        results = run_session(planned, out, tell, again=again)
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in results])
+        return
+    _show_trials(results)
+
+
+@lab.command("proportion")
+@click.option("--out", type=NEW_PATH, required=True, help="Folder for the result and the logs.")
+@click.option(
+    "--limit-bytes-per-s",
+    type=click.FloatRange(min=500),
+    default=LIMIT_BYTES_PER_S,
+    show_default=True,
+    help="Each way, of each pod.",
+)
+@json_option
+def proportion_command(out: Path, limit_bytes_per_s: float, as_json: bool) -> None:
+    """Measure one limit on inference, on the best low-communication training and on data-parallel training."""
+    with _progress_bar() as bar:
+        task = bar.add_task("proportion", total=None)
+        with Trials(out, lambda text: bar.update(task, description=text)) as bench:
+            found = measure(bench, limit_bytes_per_s=limit_bytes_per_s)
+    keep(out / "proportion.jsonl", found.model_dump_json())
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    _show_proportion(found)
+
+
 def _progress_bar() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=Console(stderr=True))
 
@@ -199,3 +253,52 @@ def _link_table(truth: GroundTruth) -> Table:
         crossed = [f"{_crossed(link.counted(d)):,}" for d in Direction]
         table.add_row(link.pod, link.sensor_id, link.protocol, *crossed)
     return table
+
+
+def _show_trials(results: tuple[Result, ...]) -> None:
+    compared = compare(results, {one.trial.name: predict_simply(one.trial, one.calibration) for one in results})
+    table = Table(title="trials: seconds of a step, bytes of a step in the busier direction")
+    for name in ("trial", "parameters", "tokens", "payload", "limit", "computing", "measured", "predicted", "off"):
+        table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
+    for one, row in zip(results, compared, strict=True):
+        limit = one.trial.limit_bytes_per_s
+        table.add_row(
+            one.trial.name + (" *" if one.disturbed else ""),
+            f"{one.parameters:,}",
+            f"{one.tokens_per_step:,}",
+            f"{max(one.payload.from_pod, one.payload.to_pod):,.0f}",
+            "none" if limit is None else f"{limit:,.0f}",
+            f"{(one.calibration.before_s + one.calibration.after_s) / 2:.3f}",
+            f"{row.measured_s:.3f}",
+            f"{row.predicted_s:.3f}",
+            f"{row.off:+.0%}",
+        )
+    console = Console(width=_WIDTH, highlight=False)
+    console.print(table)
+    console.print(f"{sum(row.within for row in compared)} of {len(compared)} within {WITHIN:.0%}; * disturbed")
+
+
+def _show_proportion(found: Proportion) -> None:
+    console = Console(width=_WIDTH, highlight=False)
+    console.print(f"limit: {found.limit_bytes_per_s:,.0f} bytes/s each way, of each pod")
+    for one in found.training:
+        how = "projected" if one.projected else "measured"
+        console.print(
+            f"{one.trial.method}, {one.trial.compression}, {one.tokens_per_parameter:.2g} tokens per parameter and "
+            f"synchronisation: {one.free_s.median:.3f} s without, {one.limited_s.median:,.1f} s under it ({how}): "
+            f"{one.slower:,.0f} times slower"
+        )
+    console.print(f"the fastest training under it against the fastest without: {found.slower:,.0f} times slower")
+    asked = found.inference
+    console.print(
+        f"inference, {asked.requests_each} requests each: p50 {asked.free_p50_s:.3f} to {asked.limited_p50_s:.3f} s "
+        f"({asked.added_p50:+.1%}), p95 {asked.free_p95_s:.3f} to {asked.limited_p95_s:.3f} s ({asked.added_p95:+.1%})"
+    )
+    console.print(
+        f"of it in the network: p50 {1e3 * asked.free_network_p50_s:.2f} to {1e3 * asked.limited_network_p50_s:.2f} ms, "
+        f"p95 {1e3 * asked.free_network_p95_s:.2f} to {1e3 * asked.limited_network_p95_s:.2f} ms"
+    )
+    console.print(
+        f"on the wire: {asked.from_pod_bytes_per_token:.1f} bytes a token out, {asked.to_pod_bytes_per_token:.1f} in; "
+        f"{asked.busiest_bytes_per_s:,.0f} bytes/s in the busiest turn"
+    )

@@ -71,6 +71,9 @@ class SensorKind(StrEnum):
     """A capture (pcap) of every packet that crosses the link."""
     FLOW_LINES = "flow-lines"
     """Flows that GoFlow2 decoded, as JSON lines. Only lower bounds come of them."""
+    COUNTERS = "counters"
+    """Counters of the ports that face the pod, as JSON lines. They bound all traffic, and do not say with whom. Here
+    `active_timeout_s` is how old a value may be when it is read."""
 
 
 class Sensor(Record):

@@ -79,9 +79,9 @@ class Figures:
 def render_html(review: Review) -> str:
     """The report on a review as a self-contained HTML page."""
     told = outline(review)
-    style = _asset("report.css")
+    style = asset("report.css")
     environment = Environment(
-        loader=DictLoader({"report.html": _asset("report.html.j2")}),
+        loader=DictLoader({"report.html": asset("report.html.j2")}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -93,7 +93,7 @@ def render_html(review: Review) -> str:
         told=told,
         figures=_figures(review, told),
         style=Markup(style),  # noqa: S704 - our own file
-        policy=f"default-src 'none'; style-src '{_csp_digest(style)}'; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src '{csp_digest(style)}'; base-uri 'none'; form-action 'none'",
         flop=_flop,
         scale=_scale,
         span=words.span,
@@ -101,11 +101,13 @@ def render_html(review: Review) -> str:
     )
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of ours: a template or a style sheet."""
     return (resources.files("inspectorate.report") / "assets" / name).read_text("utf-8")
 
 
-def _csp_digest(style: str) -> str:
+def csp_digest(style: str) -> str:
+    """What a content security policy allows one style sheet by."""
     return "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 

@@ -29,14 +29,14 @@ from inspectorate.evidence import Memory, ProblemKind
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.interconnect.segments import Datagrams
 from inspectorate.quantities import Period, to_ns
-from inspectorate.worlds import model
+from inspectorate.worlds import gateway, model
 from inspectorate.worlds.catalogue import CATALOGUE, WorldSpec
 from inspectorate.worlds.cheats import CHEATS, Breach, breach_of
 from inspectorate.worlds.exporter import SOUND, export
 from inspectorate.worlds.faults import FAULTS, Problems, Tampering
 from inspectorate.worlds.model import NS_PER_S
 from inspectorate.worlds.packets import Flows, Ints, interval_totals
-from inspectorate.worlds.seal import Sealing, collect, make_anchors, seal_bundle
+from inspectorate.worlds.seal import Sealing, collect, key_of, make_anchors, seal_bundle
 from inspectorate.worlds.site import SimSite, declare, draw_site
 from inspectorate.worlds.traffic import honest_traffic
 
@@ -160,15 +160,22 @@ def build_world(
             raise InputError(f"{observed_s} s is not within the {site.duration_s} s of the world")
         period = Period(start=site.start, end=site.start + timedelta(seconds=observed_s))
         received = tuple(_until(part, period) for part in received)
-    declaration = declare(site, terms, period)
-    sealing = seal_bundle(collect(received, period), seed=seed, declaration=declaration, tampering=tampering)
+    asked = gateway.reporters(site, terms)
+    declaration = declare(site, terms, period, reporters=asked, cabling=gateway.cabling(site) if asked else ())
+    sealing = seal_bundle(
+        collect(received, period),
+        seed=seed,
+        declaration=declaration,
+        tampering=tampering,
+        stated=gateway.state(declaration, terms, key_of(seed, "collector")),
+    )
     breaches = (breach_of(cheat, site, plan),) if cheat and plan else ()
     return World(
         spec=spec,
         seed=seed,
         agreement=terms,
         declaration=declaration,
-        anchors=make_anchors(seed, [sensor.id for sensor in site.sensors], period),
+        anchors=make_anchors(seed, [s.id for s in declaration.sensors] + [r.id for r in declaration.reporters], period),
         files=Memory(sealing.files, where=f"simulated world {spec.name}, seed {seed}"),
         contents=sealing.files,
         as_of=period.end + timedelta(hours=1),

@@ -18,6 +18,8 @@ CORES_PER_POD = 2
 CHIP = "x86-64-core-avx512"
 """A pod of two cores: the size for which the shipped agreement's limit was set."""
 LINK_BYTES_PER_S = 125e6
+LINK_MAU = "1000BaseTFD - Four-pair Category 5 UTP, full duplex mode"
+"""That rate in the words of `lldpcli`."""
 """1 Gbit/s, what the hardware of a pod link carries."""
 SECOND_SENSOR_SHARE = 0.3
 """Share of sites in which one pod's link is watched by two sensors of different protocols."""

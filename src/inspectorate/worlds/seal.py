@@ -28,6 +28,7 @@ from inspectorate.submission import ledger_entry, submit
 from inspectorate.worlds import model
 from inspectorate.worlds.exporter import endpoint
 from inspectorate.worlds.faults import Sealed, Segments, Tampering
+from inspectorate.worlds.gateway import Filed
 from inspectorate.worlds.model import NS_PER_S
 
 LEDGER_ORIGIN = "simulated-site.example/log"
@@ -102,9 +103,14 @@ class Sealing:
 
 
 def seal_bundle(
-    segments: Segments, *, seed: int, declaration: Declaration, tampering: Tampering | None = None
+    segments: Segments,
+    *,
+    seed: int,
+    declaration: Declaration,
+    tampering: Tampering | None = None,
+    stated: Sequence[Filed] = (),
 ) -> Sealing:
-    """Steps 2 to 4."""
+    """Steps 2 to 4. `stated` is what reporters said, logged after the segments."""
     if tampering is not None and tampering.reshape is not None:
         segments = tampering.reshape(segments)
     payloads: dict[str, bytes] = {}
@@ -120,10 +126,12 @@ def seal_bundle(
     everything = sorted((item for items in sealed.values() for item in items), key=lambda s: (s.sequence, s.sensor))
     log = MemoryLog(LEDGER_ORIGIN, key_of(seed, "log"))
     log.append([ledger_entry(item.envelope) for item in everything if item.logged])
+    log.append([ledger_entry(envelope) for envelope, _ in stated])
     bundled = [item for item in everything if item.bundled]
     contents = submit(
-        envelopes=[item.envelope for item in bundled],
-        payloads={item.payload: payloads[item.payload] for item in bundled},
+        envelopes=[*(item.envelope for item in bundled), *(envelope for envelope, _ in stated)],
+        payloads={item.payload: payloads[item.payload] for item in bundled}
+        | {digest_of(payload): payload for _, payload in stated},
         declaration=declaration,
         declaration_key=key_of(seed, "operator"),
         log=log,

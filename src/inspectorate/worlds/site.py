@@ -16,9 +16,11 @@ from inspectorate.declaration import (
     Declaration,
     Link,
     Pod,
+    Reporter,
     Sensor,
     SensorKind,
     Site,
+    Wire,
     WorkloadClaim,
     WorkloadKind,
 )
@@ -178,7 +180,14 @@ def _draw_sensors(
     )
 
 
-def declare(site: SimSite, agreement: Agreement, period: Period) -> Declaration:
+def declare(
+    site: SimSite,
+    agreement: Agreement,
+    period: Period,
+    *,
+    reporters: tuple[Reporter, ...] = (),
+    cabling: tuple[Wire, ...] = (),
+) -> Declaration:
     """What the operator of the site declares for a period: inference everywhere, and its pipelines."""
     peers: dict[int, list[str]] = {pod: [] for pod in range(len(site.names))}
     for one, other in site.pipelines:
@@ -216,6 +225,8 @@ def declare(site: SimSite, agreement: Agreement, period: Period) -> Declaration:
                 clusters=(Cluster(id="cluster", pods=pods),),
                 links=tuple(Link(pod=name, bytes_per_s_max=model.LINK_BYTES_PER_S) for name in site.names),
                 sensors=sensors,
+                reporters=reporters,
+                cabling=cabling,
             ),
         ),
         claims=(

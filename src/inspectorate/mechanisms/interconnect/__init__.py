@@ -11,12 +11,16 @@ How it is fooled: an exporter that the prover holds can leave out what it likes,
 every assumption; a relay that pads and delays breaks the matching of exchanges; traffic that imitates inference in volume
 and shape passes, up to the limit.
 
+- `plan`: what a limit leaves to training, and which limit leaves so little; the factor for the account.
 - `flows`: decoders of sFlow, NetFlow, IPFIX, pcap and GoFlow2 JSON, and sums over pods and intervals.
 - `receive`, `segments`, `collector`: from UDP to signed segments.
+- `counters`: interface counters as a second witness.
 - `observe`: streams to traffic per pod and interval, with what was not seen.
-- `coordination`: exchanges in step.
+- `coordination`, `synchrony`: exchanges in step; pods in lock-step.
+- `topology`: cabling, declared against seen, and bandwidth around the gateway.
+- `enforce`: the limit in the kernel of a gateway, loading windows, attestations.
 - `appraise`: clauses.
-- `reference`: every constant.
+- `reference`: constants that several of them share.
 
 Nothing is re-exported: a collector on a gateway does not load what appraises.
 """

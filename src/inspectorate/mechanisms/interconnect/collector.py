@@ -34,7 +34,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 
@@ -76,6 +76,7 @@ class ClosedSegment:
     size_bytes: int
     datagrams: int
     dropped: int
+    media_type: Literal["application/vnd.tcpdump.pcap", "application/x-ndjson"] = MEDIA_TYPE
 
 
 @dataclass(kw_only=True)
@@ -262,7 +263,7 @@ class Sealer:
             previous=self._previous.get(closed.sensor),
             final=closed.final,
             period=Period(start=from_ns(closed.start_ns), end=from_ns(closed.end_ns)),
-            media_type=MEDIA_TYPE,
+            media_type=closed.media_type,
             payload_bytes=closed.size_bytes,
             datagrams=closed.datagrams,
             dropped=closed.dropped,

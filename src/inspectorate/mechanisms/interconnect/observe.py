@@ -16,13 +16,14 @@ from typing import cast
 
 import numpy as np
 
-from inspectorate.agreement import CoordinatedExchange, InterconnectLimit, PodIsolation
+from inspectorate.agreement import CoordinatedExchange, InterconnectLimit, LockStep, PodIsolation
 from inspectorate.assessment import Case
 from inspectorate.declaration import Pod
+from inspectorate.mechanisms.interconnect.counters.conservation import contradictions
 from inspectorate.mechanisms.interconnect.reference import METER_DISAGREEMENT
 from inspectorate.mechanisms.interconnect.sensor import SensorView, observe_sensor
 from inspectorate.mechanisms.interconnect.traffic import Flow, Mask, PeerTraffic, PodTraffic, Times
-from inspectorate.quantities import Period, to_ns
+from inspectorate.quantities import Period, from_ns, to_ns
 
 _Key = tuple[str, float]
 
@@ -60,7 +61,7 @@ def _views(case: Case) -> dict[_Key, SensorView]:
             {
                 clause.parameters.averaging_s
                 for clause in case.agreement.clauses
-                if isinstance(clause.parameters, InterconnectLimit | PodIsolation | CoordinatedExchange)
+                if isinstance(clause.parameters, InterconnectLimit | PodIsolation | CoordinatedExchange | LockStep)
             }
         )
         grids = {step: grid(case.period, step) for step in steps}
@@ -89,10 +90,10 @@ def combine(pod: Pod, edges_ns: Times, views: list[SensorView]) -> PodTraffic:
     for view in views:
         observed |= view.observed
         complete |= view.observed & view.complete
-    contradictions = tuple(text for view in views for text in view.contradictions) + tuple(
-        text for one, other in combinations(views, 2) for text in _contradictions(one, other)
+    against = tuple(text for view in views for text in view.contradictions) + tuple(
+        text for one, other in combinations(views, 2) for text in _contradictions(one, other, edges_ns)
     )
-    if contradictions:
+    if against:
         observed = np.zeros(count, dtype=np.bool_)
     peers = sorted({peer for view in views for peer in view.peers})
     return PodTraffic(
@@ -109,10 +110,10 @@ def combine(pod: Pod, edges_ns: Times, views: list[SensorView]) -> PodTraffic:
         },
         observed=observed,
         complete=complete,
-        sampled=bool(views) and all(view.sampled for view in views),
+        sampled=any(view.sampled for view in views),
         holders=tuple(sorted({holder for view in views for holder in view.holders})),
         evidence_ids=tuple(dict.fromkeys(digest for view in views for digest in view.evidence_ids)),
-        contradictions=contradictions,
+        contradictions=against,
         notes=tuple(dict.fromkeys(note for view in views for note in view.notes)),
     )
 
@@ -130,18 +131,25 @@ def _best(count: int, flows: list[tuple[Mask, Flow]]) -> Flow:
     return Flow(lower=lower, estimate=np.clip(estimate, lower, upper), upper=upper)
 
 
-def _contradictions(one: SensorView, other: SensorView) -> list[str]:
+def _contradictions(one: SensorView, other: SensorView, edges_ns: Times) -> list[str]:
+    """Where two sensors exclude each other, and by how much at the worst."""
     both = one.observed & other.observed
     found = []
     for direction in ("sent", "received"):
         first: Flow = getattr(one, direction)
         second: Flow = getattr(other, direction)
-        apart = both & (
-            (first.lower > second.upper * (1 + METER_DISAGREEMENT))
-            | (second.lower > first.upper * (1 + METER_DISAGREEMENT))
+        apart = contradictions(
+            direction,
+            edges_ns,
+            (first.lower, first.upper),
+            (second.lower, second.upper),
+            both,
+            share=METER_DISAGREEMENT,
         )
-        if apart.any():
+        if apart:
+            worst = max(apart, key=lambda case: case.bytes_apart)
             found.append(
-                f"sensors {one.sensor} and {other.sensor} exclude each other in {int(apart.sum())} intervals ({direction})"
+                f"sensors {one.sensor} and {other.sensor} exclude each other in {len(apart)} intervals ({direction}); "
+                f"by most at {from_ns(worst.start_ns):%H:%M:%S} UTC: {worst.bytes_apart:,.0f} bytes apart"
             )
     return found

@@ -1,4 +1,4 @@
-"""The three kinds of flow source behind one shape: export datagrams, captured packets, GoFlow2 lines.
+"""The kinds of source behind one shape: export datagrams, captured packets, GoFlow2 lines, and counters of ports.
 
 A reader takes the segments of one stream in order and yields batches of records. Afterwards it knows when something
 arrived, where something may be missing (`gaps`), what was refused, and whether it can tell at all what it did not see:
@@ -8,6 +8,7 @@ arrived, where something may be missing (`gaps`), what was refused, and whether 
 | export datagrams (sFlow, NetFlow, IPFIX) | yes: sequence numbers |
 | packets captured by a tap | yes: a capture says what was cut or unreadable; drops are the collector's to count |
 | GoFlow2 JSON lines | no: they were decoded elsewhere, so only lower bounds come of them |
+| counters of ports | nothing passes them uncounted; but they say nothing of flows, and yield none (`counters.view`) |
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from inspectorate.declaration import Sensor, SensorKind
 from inspectorate.evidence import Segment
+from inspectorate.mechanisms.interconnect.counters.view import CounterReader
 from inspectorate.mechanisms.interconnect.flows import (
     DecodeReport,
     FlowDecoder,
@@ -72,6 +74,8 @@ def reader_for(sensor: Sensor) -> Reader:
             return TapReader()
         case SensorKind.FLOW_LINES:
             return LinesReader()
+        case SensorKind.COUNTERS:
+            return CounterReader(sensor)
 
 
 class ExportReader:

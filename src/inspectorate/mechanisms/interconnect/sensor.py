@@ -25,7 +25,8 @@ import numpy as np
 
 from inspectorate.declaration import Declaration, Pod, Sensor
 from inspectorate.evidence import Stream
-from inspectorate.mechanisms.interconnect.counters import counted_upper
+from inspectorate.mechanisms.interconnect.counters.samples import counted_upper
+from inspectorate.mechanisms.interconnect.counters.view import CounterReader, PortsSeen
 from inspectorate.mechanisms.interconnect.flows import COUNTER, AddressMap, PairTable, scaled_bytes_bounds
 from inspectorate.mechanisms.interconnect.flows.columns import Counters
 from inspectorate.mechanisms.interconnect.margins import unreadable, unseen_bytes
@@ -93,6 +94,10 @@ def observe_sensor(
             counters.append(batch.counters)
             for table in tables.values():
                 table.add(batch.records)
+    if isinstance(reader, CounterReader):
+        ports = PortsSeen(sensor, reader.readings(), declaration)
+        places = [place for place in groups if place != pod.id]
+        return {step: _counted_view(sensor, stream, reader, ports, places, edges) for step, edges in grids.items()}
     link = declaration.link(pod.id)
     return {
         step: _view(
@@ -176,6 +181,36 @@ def _view(
         holders=tuple(sorted({holder.value for segment in stream.segments for holder in segment.holders})),
         evidence_ids=stream.evidence_ids,
         notes=_notes(sensor, silent, observed, reader),
+    )
+
+
+def _counted_view(
+    sensor: Sensor, stream: Stream, reader: CounterReader, ports: PortsSeen, places: Sequence[str], edges: Times
+) -> SensorView:
+    """What counters of ports bound: the sum. With each other pod it may have been nothing, or all of it."""
+    seen = ports.amounts(edges)
+    observed = seen.observed & listened_through(stream, edges, tail_s=0.0)
+    silent = silences(reader.arrivals, stream, silence_s_max=sensor.silence_s_max)
+    for start, end in silent:
+        observed &= ~_touched(edges, start, end)
+    none = np.zeros(len(edges) - 1)
+    with_any = PeerTraffic(
+        sent=Flow(lower=none, estimate=none, upper=seen.sent.upper),
+        received=Flow(lower=none, estimate=none, upper=seen.received.upper),
+    )
+    return SensorView(
+        sensor=sensor.id,
+        pod=sensor.pod,
+        sent=seen.sent,
+        received=seen.received,
+        peers=dict.fromkeys(places, with_any),
+        observed=observed,
+        complete=np.zeros(len(edges) - 1, dtype=np.bool_),
+        sampled=False,
+        contradictions=(*reader.contradictions(), *ports.contradictions()),
+        holders=tuple(sorted({holder.value for segment in stream.segments for holder in segment.holders})),
+        evidence_ids=stream.evidence_ids,
+        notes=(*_notes(sensor, silent, observed, reader), *ports.notes()),
     )
 
 

@@ -74,7 +74,7 @@ def assumptions_of(seen: PodTraffic) -> tuple[str, ...]:
     if not seen.evidence_ids:
         return ()
     return (
-        f"sensors held by {', '.join(seen.holders)} report every flow of the link they watch",
+        f"sensors held by {', '.join(seen.holders)} report every flow, or count every byte, of the link they watch",
         "no pod has a link that is not declared",
         "declared link capacities and active timeouts are true",
     )

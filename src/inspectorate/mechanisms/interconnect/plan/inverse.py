@@ -182,7 +182,7 @@ class Left(Record):
     case: Case
     kind: Kind
     method: Text
-    slowdown: float | None = Field(description="at the reference job, against all pods well connected")
+    slowdown: float | None = Field(description="at sizes for a run of run_flop, against all pods well connected")
     flop_per_month: float = Field(ge=0)
     milestones: tuple[Milestone, ...]
 

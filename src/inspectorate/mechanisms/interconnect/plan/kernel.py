@@ -3,8 +3,9 @@
 A layout cuts the pods into `groups` replicas of `parts` pods and synchronises every H steps. Per step and pod:
 
     t   = batch / groups                                 tokens of one replica
-    Tc  = 6 P t / (parts R) x (1 + (parts - 1) / M)      computing; M sequences fill a pipeline
-    a   = what crosses between the parts of a replica     (by family, `_crossing`)
+    Tc  = 6 P t / (parts R) x fill                       computing
+    a   = what crosses between the parts of a replica, x fill     (by family, `crossing_bytes`)
+    fill = 1 + (parts - 1) / M for a pipeline of M sequences: it fills and drains once a step, computing and link alike
     V   = P x 2 / (compression x shards) x exchange       one synchronisation, each way
 
     overlapped   T(H) = max(H (Tc + l), (H a + V) / B)    l: latency that no overlap hides
@@ -81,6 +82,8 @@ class Scene(NamedTuple):
     staleness_s: float
 
 
+EMPTY_SCENE = Scene(1, *([1.0] * (len(Scene._fields) - 1)))
+"""A scene of ones, for callers that need a few of its fields."""
 FOUND_DTYPE = np.dtype(
     [("worth", np.float64), ("groups", np.int64), ("parts", np.int64), ("inner_steps", np.float64), ("bound", np.int64)]
 )
@@ -93,7 +96,7 @@ _compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_compiled
-def _crossing(family: int, scene, tokens: float, parts: int) -> float:
+def crossing_bytes(family: int, scene, tokens: float, parts: int) -> float:
     """Bytes at 16 bits that a pod sends, and receives, in one step for the replica that it is a part of."""
     width, layers = scene.width, scene.layers
     if family == PIPELINE:
@@ -112,8 +115,10 @@ def _crossing(family: int, scene, tokens: float, parts: int) -> float:
 
 
 @_compiled
-def _time(steps: float, step_s: float, a: float, up: float, down: float, scene, overlap: bool, floor_s: float) -> float:
-    """T(H) of the module's docstring."""
+def cycle_s(
+    steps: float, step_s: float, a: float, up: float, down: float, scene, overlap: bool, floor_s: float
+) -> float:
+    """T(H) of the module's docstring: seconds from one synchronisation to the next."""
     if overlap:
         link = max((steps * a + up) / scene.sent, (steps * a + down) / scene.received)
         return max(steps * step_s, link, floor_s)
@@ -130,21 +135,27 @@ def _best_steps(
     low, high = 0, last
     while low < high:
         middle = (low + high) // 2
-        here = worths[middle] * grid[middle] / _time(grid[middle], step_s, a, up, down, scene, overlap, floor_s)
+        here = worths[middle] * grid[middle] / cycle_s(grid[middle], step_s, a, up, down, scene, overlap, floor_s)
         after = (
             worths[middle + 1]
             * grid[middle + 1]
-            / _time(grid[middle + 1], step_s, a, up, down, scene, overlap, floor_s)
+            / cycle_s(grid[middle + 1], step_s, a, up, down, scene, overlap, floor_s)
         )
         if here < after:
             low = middle + 1
         else:
             high = middle
-    return low, worths[low] * grid[low] / _time(grid[low], step_s, a, up, down, scene, overlap, floor_s)
+    return low, worths[low] * grid[low] / cycle_s(grid[low], step_s, a, up, down, scene, overlap, floor_s)
 
 
 @_compiled
-def _updates(method, scene, parts: int, groups: int):
+def fill(parts: int, sequences: float) -> float:
+    """How much longer a pipeline takes for filling and draining once with so many sequences."""
+    return 1.0 + (parts - 1) / max(1.0, sequences)
+
+
+@_compiled
+def update_bytes(method, scene, parts: int, groups: int):
     """Bytes that a pod sends, and receives, in one synchronisation."""
     shards = parts if method.family in (PIPELINE, TENSOR, EXPERTS) else 1
     replicas = groups * (parts if method.family == SEQUENCE else 1)
@@ -173,8 +184,8 @@ def _bound(method, scene, replica_worth: float, seldom: float, parts: int, fewes
     """
     flop = 6.0 * scene.parameters * scene.batch
     step_s = flop / (most * parts * scene.flop_per_s) + _latency(method, scene, parts)
-    a = _crossing(method.family, scene, scene.batch / most, parts) / method.activation_compression
-    up, down = _updates(method, scene, parts, fewest)
+    a = crossing_bytes(method.family, scene, scene.batch / most, parts) / method.activation_compression
+    up, down = update_bytes(method, scene, parts, fewest)
     up, down = max(0.0, up - scene.window_bytes) / seldom, max(0.0, down - scene.window_bytes) / seldom
     return method.quality * flop * replica_worth / max(step_s, (a + up) / scene.sent, (a + down) / scene.received)
 
@@ -185,11 +196,12 @@ def _consider(method, scene, grid, worths, replica_worth: float, last: int, part
     flop = 6.0 * scene.parameters * scene.batch
     tokens = scene.batch / groups
     step_s = flop / groups / (parts * scene.flop_per_s)
+    a = crossing_bytes(method.family, scene, tokens, parts) / method.activation_compression
     if method.family == PIPELINE:
-        step_s *= 1.0 + (parts - 1) / max(1.0, tokens / scene.sequence)
+        filling = fill(parts, tokens / scene.sequence)
+        step_s, a = step_s * filling, a * filling
     step_s += _latency(method, scene, parts)
-    a = _crossing(method.family, scene, tokens, parts) / method.activation_compression
-    up, down = _updates(method, scene, parts, groups)
+    up, down = update_bytes(method, scene, parts, groups)
     place, per_s = _best_steps(grid, worths, last, step_s, a, up, down, scene, method.overlap, 0.0)
     if scene.window_bytes > 0 and up > 0:
         less_up, less_down = max(0.0, up - scene.window_bytes), max(0.0, down - scene.window_bytes)

@@ -6,6 +6,7 @@ change from one limit to the next, for curves and for the inverse question.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -61,7 +62,7 @@ class Scenes:
         assumed = assumed or ASSUMPTIONS[case]
         self.methods, self._rows = _method_rows(assumed)
         self._found = np.zeros(len(self.methods), dtype=kernel.FOUND_DTYPE)
-        self._scene = kernel.Scene(
+        self.scene = kernel.Scene(
             pods=pods.count,
             flop_per_s=pods.flop_per_s,
             memory_bytes=pods.memory_bytes,
@@ -83,6 +84,10 @@ class Scenes:
             bits_per_token=BITS_PER_TOKEN,
             staleness_s=STALENESS_S,
         )
+
+    def rows(self) -> Iterator[tuple[Method, kernel.MethodRow]]:
+        """Each method as the catalogue has it, and as the kernel takes it in this case."""
+        return zip(self.methods, self._rows, strict=True)
 
     def worths(self, limit: LinkLimit) -> NDArray[np.float64]:
         """The worth of each method [well-connected FLOP/s], in the order of `methods`; a copy."""
@@ -109,7 +114,7 @@ class Scenes:
         return Reach(case=self.case, methods=tuple(rows), unlimited_flop_per_s=unlimited)
 
     def _search(self, limit: LinkLimit) -> NDArray[Any]:
-        scene = self._scene._replace(
+        scene = self.scene._replace(
             sent=limit.sent_bytes_per_s * limit.duty,
             received=limit.received_bytes_per_s * limit.duty,
             round_trip_s=limit.round_trip_s,

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspectorate.mechanisms.interconnect.flows.columns import Counters, counter_increase
+from inspectorate.mechanisms.interconnect.counters.readings import READING, Port, Readings
+from inspectorate.mechanisms.interconnect.flows.columns import Counters, address_of, counter_increase
 from inspectorate.mechanisms.interconnect.traffic import Floats, Times
 
 SOURCE_FIELDS = ("agent_hi", "agent_lo", "sub_agent", "if_index")
@@ -42,6 +43,23 @@ def counted_upper(
         sent += _upper(rows["arrival_ns"], rows["in_octets"], edges_ns, link_bytes_per_s)
         received += _upper(rows["arrival_ns"], rows["out_octets"], edges_ns, link_bytes_per_s)
     return sent, received
+
+
+def readings_of_samples(counters: Counters) -> Readings:
+    """sFlow counter samples as readings: 64-bit octets, 32-bit packets (which go round too soon to be used), no epoch.
+
+    Discontinuity is not told by sFlow; the agent's address and sub-agent are the node, the interface's index is the port.
+    """
+    keys = np.stack([counters[name].astype(np.uint64) for name in SOURCE_FIELDS], axis=1)
+    distinct, place = np.unique(keys, axis=0, return_inverse=True)
+    ports = tuple(Port(f"{address_of(int(a), int(b))}.{int(sub)}", str(int(index))) for a, b, sub, index in distinct)
+    rows = np.zeros(len(counters), READING)
+    rows["port"] = place.reshape(-1)
+    rows["time_ns"] = counters["arrival_ns"]
+    rows["bits"] = 64
+    for name in ("in_octets", "out_octets", "speed_bits_per_s"):
+        rows[name] = counters[name]
+    return Readings(ports=ports, rows=rows)
 
 
 def _upper(times: NDArray[np.int64], octets: NDArray[Any], edges_ns: Times, link_bytes_per_s: float | None) -> Floats:
