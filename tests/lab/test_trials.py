@@ -24,10 +24,10 @@ from inspectorate.lab.trial import (
 )
 from inspectorate.lab.trial_frames import Kind, Message, TokenFrame, parse_tokens, prompt_frames
 from inspectorate.lab.trial_matrix import MATRIX, named
+from inspectorate.lab.trial_planned import choose_limit, predict_planned
 from inspectorate.lab.trial_prediction import compare, pipeline_s, predict_simply
 from inspectorate.lab.trial_proportion import (
     DATA_PARALLEL,
-    LIMIT_BYTES_PER_S,
     SPARSE,
     latencies,
     share,
@@ -427,8 +427,35 @@ def test_the_job_is_in_proportion_to_the_published_one() -> None:
     assert SPARSE.tokens_per_parameter == pytest.approx(published, rel=0.01)
     assert DATA_PARALLEL.tokens_per_step == SPARSE.tokens_per_step
     assert packed_bytes(SPARSE.compression, SPARSE.shape.parameters) == pytest.approx(275e3, rel=0.03)
-    crossing_s = wire(SPARSE).from_pod / LIMIT_BYTES_PER_S
-    assert crossing_s > 85
+
+
+def test_the_planner_chooses_the_largest_limit_that_is_slow_enough() -> None:
+    paced = SPARSE.model_copy(update={"paced": True, "limit_bytes_per_s": 1.0})
+    calibration = calibrated({"compute": 1.5}, {"compute": 1.5})
+    limit = choose_limit(paced, calibration, slower=100)
+    free = predict_planned(SPARSE, calibration)
+
+    def slowed_to(rate: float) -> float:
+        return predict_planned(paced.model_copy(update={"limit_bytes_per_s": rate}), calibration) / free
+
+    assert slowed_to(limit) >= 100
+    assert slowed_to(limit * 1.01) < 100
+    assert choose_limit(paced, calibrated({"compute": 3.0}, {"compute": 3.0}), slower=100) == pytest.approx(
+        limit / 2, rel=0.01
+    )
+    with pytest.raises(ValueError, match="no limit"):
+        choose_limit(paced, calibration, slower=1e9)
+
+
+def test_the_planner_predicts_from_bytes_and_computing_alone() -> None:
+    calibration = calibrated({"compute": 2.0}, {"compute": 2.0})
+    for planned in MATRIX:
+        trial = planned.trial
+        if trial.method in (Method.PIPELINE, Method.INFERENCE):
+            continue
+        bound = max(wire(trial).from_pod, wire(trial).to_pod) / min(trial.limit_bytes_per_s or 1e8, 1e8)
+        predicted = predict_planned(trial, calibration)
+        assert max(2.0, bound) * 0.999 <= predicted <= (2.0 + bound) * 1.12 + 0.01
 
 
 def test_a_slowdown_needs_both_kinds_of_rounds() -> None:

@@ -14,13 +14,16 @@ from rich.table import Table
 from inspectorate.cli.options import NEW_PATH, json_option, now, print_json
 from inspectorate.errors import InputError
 from inspectorate.lab.bench import Options, run
+from inspectorate.lab.gateway import EnforcingGateway
 from inspectorate.lab.limit import HEAD_ROOM, LINK_LIMIT_BYTES_PER_S, derive
 from inspectorate.lab.package import LOG_ORIGIN, SiteKeys, package
 from inspectorate.lab.record import Ledger, record
 from inspectorate.lab.scenario import SCENARIOS, Scenario, by_name
+from inspectorate.lab.shaping import shape
 from inspectorate.lab.trial_matrix import MATRIX, named
+from inspectorate.lab.trial_planned import predict_planned
 from inspectorate.lab.trial_prediction import WITHIN, compare, predict_simply
-from inspectorate.lab.trial_proportion import LIMIT_BYTES_PER_S, Proportion, measure
+from inspectorate.lab.trial_proportion import Proportion, measure
 from inspectorate.lab.trial_result import Result
 from inspectorate.lab.trial_run import Trials
 from inspectorate.lab.trial_session import keep, run_session
@@ -129,7 +132,7 @@ def record_command(**options: Any) -> None:
 @click.option("--again", is_flag=True, help="Run also what is there; of two results of a trial the last counts.")
 @json_option
 def trials_command(out: Path, only: tuple[str, ...], again: bool, as_json: bool) -> None:
-    """Measure training and inference across pods under limits, beside a simple prediction.
+    """Measure training and inference across pods under limits, beside the planner's prediction.
 
     Sixteen trials, about twenty minutes. Results are kept in OUT/trials.jsonl, one line each; a trial that is there is
     not run again.
@@ -152,17 +155,21 @@ def trials_command(out: Path, only: tuple[str, ...], again: bool, as_json: bool)
 @click.option("--out", type=NEW_PATH, required=True, help="Folder for the result and the logs.")
 @click.option(
     "--limit-bytes-per-s",
-    type=click.FloatRange(min=500),
-    default=LIMIT_BYTES_PER_S,
-    show_default=True,
-    help="Each way, of each pod.",
+    type=click.FloatRange(min=1_000),
+    help="Each way, of each pod; without it the planner chooses the largest that slows training a hundredfold.",
 )
+@click.option("--buckets", is_flag=True, help="Bare token buckets in the place of the enforcing gateway.")
 @json_option
-def proportion_command(out: Path, limit_bytes_per_s: float, as_json: bool) -> None:
-    """Measure one limit on inference, on the best low-communication training and on data-parallel training."""
+def proportion_command(out: Path, limit_bytes_per_s: float | None, buckets: bool, as_json: bool) -> None:
+    """Measure one limit on inference, on the best low-communication training and on data-parallel training.
+
+    The limit is chosen by the planner and held by the project's own enforcing gateway (`inspectorate limit serve`).
+    """
+    gateway = EnforcingGateway(out / "gateway")
     with _progress_bar() as bar:
         task = bar.add_task("proportion", total=None)
-        with Trials(out, lambda text: bar.update(task, description=text)) as bench:
+        enforce = shape if buckets else gateway
+        with Trials(out, lambda text: bar.update(task, description=text), enforce=enforce) as bench, gateway:
             found = measure(bench, limit_bytes_per_s=limit_bytes_per_s)
     keep(out / "proportion.jsonl", found.model_dump_json())
     if as_json:
@@ -256,11 +263,24 @@ def _link_table(truth: GroundTruth) -> Table:
 
 
 def _show_trials(results: tuple[Result, ...]) -> None:
-    compared = compare(results, {one.trial.name: predict_simply(one.trial, one.calibration) for one in results})
+    """The planner's prediction beside the measurement, and how far the simple one is off."""
+    compared = compare(results, {one.trial.name: predict_planned(one.trial, one.calibration) for one in results})
+    simply = compare(results, {one.trial.name: predict_simply(one.trial, one.calibration) for one in results})
     table = Table(title="trials: seconds of a step, bytes of a step in the busier direction")
-    for name in ("trial", "parameters", "tokens", "payload", "limit", "computing", "measured", "predicted", "off"):
+    for name in (
+        "trial",
+        "parameters",
+        "tokens",
+        "payload",
+        "limit",
+        "computing",
+        "measured",
+        "planned",
+        "off",
+        "simply",
+    ):
         table.add_column(name, justify="left" if name == "trial" else "right", no_wrap=True)
-    for one, row in zip(results, compared, strict=True):
+    for one, row, plain in zip(results, compared, simply, strict=True):
         limit = one.trial.limit_bytes_per_s
         table.add_row(
             one.trial.name + (" *" if one.disturbed else ""),
@@ -272,15 +292,24 @@ def _show_trials(results: tuple[Result, ...]) -> None:
             f"{row.measured_s:.3f}",
             f"{row.predicted_s:.3f}",
             f"{row.off:+.0%}",
+            f"{plain.off:+.0%}",
         )
     console = Console(width=_WIDTH, highlight=False)
     console.print(table)
-    console.print(f"{sum(row.within for row in compared)} of {len(compared)} within {WITHIN:.0%}; * disturbed")
+    console.print(
+        f"{sum(row.within for row in compared)} of {len(compared)} within {WITHIN:.0%} of the planner; * disturbed"
+    )
 
 
 def _show_proportion(found: Proportion) -> None:
     console = Console(width=_WIDTH, highlight=False)
     console.print(f"limit: {found.limit_bytes_per_s:,.0f} bytes/s each way, of each pod")
+    if found.chosen is not None:
+        console.print(
+            f"chosen by the planner for training {found.chosen.slower:,.0f} times slower, from {found.chosen.compute_s:.3f} s of "
+            f"computing and {found.chosen.update_bytes:,.0f} bytes a round; serving asks for "
+            f"{found.chosen.serving_bytes_per_s:,.0f} bytes/s"
+        )
     for one in found.training:
         how = "projected" if one.projected else "measured"
         console.print(

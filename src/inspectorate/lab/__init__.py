@@ -15,6 +15,7 @@ Rules:
 - Modules named `work_*` are the programs that run inside of the namespaces. Only they import torch, and only they
   print: one JSON object per line.
 
-Not here: enforcement of the limit (the gateway measures, it does not police), loss and delay, and any claim about how
-well low-communication training works at scale. `docs/lab.md` has the measured rates.
+Recorded scenarios are not policed: the gateway measures. Trials (`trial*`) are, by token buckets (`shaping`) or by the
+project's own enforcing gateway (`gateway`). Not here: loss and delay, and any claim about how well low-communication
+training works at scale. `docs/lab.md` has the measured rates.
 """

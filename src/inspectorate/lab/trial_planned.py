@@ -20,12 +20,32 @@ from inspectorate.mechanisms.interconnect.plan.step import GivenJob, cycle_s
 from inspectorate.mechanisms.interconnect.plan.types import LinkLimit
 
 PARTS = 2
+LIMIT_PRECISION = 1e-3
 
 
 def predict_planned(trial: Trial, calibration: Calibration) -> float:
     """Seconds of one step, as the planner gives them."""
     rate = min(trial.limit_bytes_per_s or calibration.link.bytes_per_s, calibration.link.bytes_per_s)
     return cycle_s(_job(trial, calibration), LinkLimit.same(rate, round_trip_s=calibration.link.round_trip_s))
+
+
+def choose_limit(trial: Trial, calibration: Calibration, *, slower: float) -> float:
+    """The largest limit [bytes/s each way] under which the planner has this trial at least `slower` times slower.
+
+    Without a limit and under it the trial is predicted, never measured. Raises `ValueError` if no limit does it.
+    """
+    free_s = predict_planned(trial.model_copy(update={"limit_bytes_per_s": None, "paced": False}), calibration)
+
+    def holds(limit: float) -> bool:
+        return predict_planned(trial.model_copy(update={"limit_bytes_per_s": limit}), calibration) >= slower * free_s
+
+    low, high = 1.0, calibration.link.bytes_per_s
+    if not holds(low):
+        raise ValueError(f"no limit above 1 byte/s makes {trial.name} {slower:g} times slower")
+    while high / low > 1 + LIMIT_PRECISION:
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def _job(trial: Trial, calibration: Calibration) -> GivenJob:

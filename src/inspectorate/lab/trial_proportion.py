@@ -5,6 +5,8 @@ The published example (arXiv 2506.15867, A3) has 131,072 tokens a step and pod, 
 131,072 x 100 / 405e9 = 3.2e-5 tokens per parameter and synchronisation, compressed a hundredfold. The job here has
 9.9e6 parameters and 320 tokens between synchronisations, which is the same, packed 141-fold (32 to 0.227 bits).
 
+0. Computing is calibrated, and the planner chooses the limit from it: the largest under which it has that job a hundred
+   times slower. It sees bytes by formula and seconds of computing, and no time of a step (`trial_planned`).
 1. Training of that job, sparse, overlapped and paced, which is the best that a cheater has here: rounds without the
    limit, rounds under it, rounds without it again.
 2. Data-parallel training of the same model: steps without the limit. Under it a step takes hours, so what crosses in
@@ -14,6 +16,7 @@ The published example (arXiv 2506.15867, A3) has 131,072 tokens a step and pod, 
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections.abc import Sequence
@@ -22,12 +25,15 @@ from pydantic import Field
 
 from inspectorate.canonical import Record
 from inspectorate.lab.trial import Compression, Method, Trial, wire
-from inspectorate.lab.trial_result import Result, Spread, spread
+from inspectorate.lab.trial_planned import choose_limit
+from inspectorate.lab.trial_result import Result, Spread, computing_s, spread
 from inspectorate.lab.trial_run import Job, Segment, Trials
 from inspectorate.lab.trial_shape import MEDIUM
 from inspectorate.quantities import NonNegative, Positive
 
-LIMIT_BYTES_PER_S = 1_500.0
+SLOWER = 100.0
+"""What the limit is to achieve (arXiv 2506.15867, design target)."""
+CALIBRATING_ROUNDS = 3
 FREE_ROUNDS = 10
 LIMITED_ROUNDS = 2
 """Two exchanges: one while the second round is computed, one after it."""
@@ -91,24 +97,40 @@ class Latencies(Record):
     added_p95: float
 
 
+class Chosen(Record):
+    """How the planner came to the limit."""
+
+    slower: Positive
+    compute_s: Positive = Field(description="of one round, by calibration")
+    update_bytes: Positive = Field(description="on the wire, of one synchronisation")
+    serving_bytes_per_s: Positive = Field(
+        description="what the inference of step 3 asks for, by formula, at its mean rate"
+    )
+
+
 class Proportion(Record):
     """The whole measurement."""
 
     limit_bytes_per_s: Positive
+    chosen: Chosen | None = Field(default=None, description="none: the limit was given")
     training: tuple[Slowed, ...]
     slower: Positive = Field(description="the fastest training under the limit against the fastest without, by token")
     inference: Latencies
     segments: tuple[Result, ...]
 
 
-def measure(bench: Trials, *, limit_bytes_per_s: float = LIMIT_BYTES_PER_S) -> Proportion:
-    """Measure all three parts on one bench."""
+def measure(bench: Trials, *, limit_bytes_per_s: float | None = None) -> Proportion:
+    """Measure all three parts on one bench; without a limit given, the planner chooses it."""
+    chosen = None
+    if limit_bytes_per_s is None:
+        limit_bytes_per_s, chosen = _choose(bench)
     sparse = _sparse(bench, limit_bytes_per_s)
     parallel = _data_parallel(bench, limit_bytes_per_s)
     inference = _inference(bench, limit_bytes_per_s)
     training = (slowed(sparse), parallel)
     return Proportion(
         limit_bytes_per_s=limit_bytes_per_s,
+        chosen=chosen,
         training=training,
         slower=slower_at_best(training),
         inference=latencies(inference),
@@ -116,8 +138,25 @@ def measure(bench: Trials, *, limit_bytes_per_s: float = LIMIT_BYTES_PER_S) -> P
     )
 
 
+def _choose(bench: Trials) -> tuple[float, Chosen]:
+    """Step 0. The limit is a whole number of bytes per second."""
+    found = bench.run(Job(trial=SPARSE, segments=(Segment(steps=CALIBRATING_ROUNDS, limit_bytes_per_s=None),)))[0]
+    limit = float(math.floor(choose_limit(_paced(1.0), found.calibration, slower=SLOWER)))
+    asked = wire(INFERENCE)
+    return limit, Chosen(
+        slower=SLOWER,
+        compute_s=computing_s(SPARSE, found.calibration.first_s, found.calibration.second_s),
+        update_bytes=wire(SPARSE).from_pod,
+        serving_bytes_per_s=max(asked.from_pod, asked.to_pod) / GAP_S,
+    )
+
+
+def _paced(limit_bytes_per_s: float) -> Trial:
+    return SPARSE.model_copy(update={"paced": True, "limit_bytes_per_s": limit_bytes_per_s})
+
+
 def _sparse(bench: Trials, limit_bytes_per_s: float) -> tuple[Result, ...]:
-    trial = SPARSE.model_copy(update={"paced": True, "limit_bytes_per_s": limit_bytes_per_s})
+    trial = _paced(limit_bytes_per_s)
     free = Segment(steps=FREE_ROUNDS, limit_bytes_per_s=None)
     limited = Segment(steps=LIMITED_ROUNDS, limit_bytes_per_s=limit_bytes_per_s)
     return bench.run(Job(trial=trial, segments=(free, limited, free)))
