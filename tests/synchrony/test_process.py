@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import combinations, product
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from inspectorate.mechanisms.interconnect.synchrony import kernels, process, reference
 from inspectorate.mechanisms.interconnect.synchrony.power import Plan, honest
 from inspectorate.mechanisms.interconnect.synchrony.process import Traffic, controls, pair_evidence
+from inspectorate.mechanisms.interconnect.synchrony.shape import rhythms
 
 
 def traffic(seed: int, seconds: float = 900, pods: int = 5, interval_s: float = 5.0) -> Traffic:
@@ -270,3 +272,21 @@ def test_signals_name_the_pod_that_leads() -> None:
 def test_all_signals_and_scales_have_distinct_names() -> None:
     names = [signal.name for signal in process.SIGNALS]
     assert len(set(product(names, reference.SCALES))) == len(names) * len(reference.SCALES)
+
+
+@pytest.mark.slow
+def test_two_thousand_pairs_over_a_day_take_well_under_a_minute() -> None:
+    random = np.random.default_rng(10)
+    sent, received = random.lognormal(11, 0.5, (64, 8640)), random.lognormal(11, 0.5, (64, 8640))
+    seen = Traffic(sent=sent, received=received, observed=np.ones(sent.shape, dtype=np.bool_), interval_s=10.0)
+    pairs = list(combinations(range(64), 2))[:2000]
+    begin = time.process_time()
+    found = pair_evidence(seen, pairs)
+    taken_s = time.process_time() - begin
+    begin = time.process_time()
+    rhythms(seen, pairs)
+    print(
+        f"\n2,000 pairs x 8,640 intervals: {taken_s:.0f} s of one core, {time.process_time() - begin:.0f} s for the table"
+    )
+    assert found.log_e.max() < 0
+    assert taken_s < 60

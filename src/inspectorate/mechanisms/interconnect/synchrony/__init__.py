@@ -33,9 +33,11 @@ bet is fair given its past. Which intervals are compared must not depend on the 
 **When honest pods fulfil it.** If y_k = a_k + w_k c(t) + e_k(t) with one common load c of any shape per direction, and the e_k
 of pods that are no declared peers are independent given F(t-1), then r_p depends on e_p and the e_k of A alone, r_q on e_q and
 those of B: independent, as these are disjoint. So E[v_p v_q | F] = E[v_p | F] E[v_q | F], and ranks among the last 64 have means
-near zero; d allows 0.14 for both at once. What breaks it: load that p and q share and the rest does not (a balancer of their own,
-a client of theirs with a timetable not listed); undeclared pipelines. Those are to be declared. How far
-simulated honest sites keep within it is measured in tests/synchrony/test_level.py and docs/synchrony.md.
+near zero; d allows 0.14 for both at once. What breaks it: load that p and q share and the rest does not (a balancer of
+their own, a client of theirs with a timetable not listed); two pods that answer to the common load in another way than the
+rest (filled up to a constant rate with other work, say); undeclared pipelines. Pods of which that is true must be declared,
+as peers of one another. How far simulated honest sites keep within the hypothesis, and that these do not, is measured in
+tests/synchrony/test_level.py and docs/synchrony.md.
 
 Not found: pods of which more than half of the site are in step (that is a common load); exact timetables with constant
 amounts; traffic padded to a constant rate. With fewer than two groups of other pods nothing is compared.
@@ -47,7 +49,7 @@ amounts; traffic padded to a constant rate. With fewer than two groups of other 
 from __future__ import annotations
 
 ASSUMPTIONS = (
-    "load that some pods share and others do not, and pipelines between pods, are declared",
+    "pods that share load which others do not, or answer to common load unlike the others, are declared as peers",
     "fewer than half of the pods of the site are in step",
 )
 """Beside those of the sensors; stated in every assessment."""

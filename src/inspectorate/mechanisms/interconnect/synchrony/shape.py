@@ -41,14 +41,17 @@ def rhythms(traffic: Traffic, pairs: Pairs, *, peers: Pairs = ()) -> tuple[Rhyth
     total = np.where(traffic.observed, traffic.sent + traffic.received, 0.0)
     log = np.log1p(total / floor)
     found: list[Rhythm | None] = []
-    for row, (one, other) in enumerate(pairs):
-        seen = traffic.observed[one] & traffic.observed[other]
-        sides = []
-        for pod, group in ((one, groups[0][row]), (other, groups[1][row])):
-            known = group @ traffic.observed
-            seen = seen & ((known > 0) | (group.sum() == 0))
-            sides.append(log[pod] - (group @ log) / np.maximum(known, 1.0))
-        found.append(_rhythm(sides[0], sides[1], seen, traffic.interval_s))
+    observed = traffic.observed.astype(np.float64)
+    for first in range(0, len(pairs), reference.PAIRS_AT_ONCE):
+        some = slice(first, first + reference.PAIRS_AT_ONCE)
+        known = [group[some] @ observed for group in groups]
+        means = [group[some] @ log / np.maximum(count, 1.0) for group, count in zip(groups, known, strict=True)]
+        for row, (one, other) in enumerate(pairs[some]):
+            seen = traffic.observed[one] & traffic.observed[other]
+            for group, count in zip(groups, known, strict=True):
+                # A pair without groups is shown as it is.
+                seen = seen & ((count[row] > 0) | (not group[first + row].any()))
+            found.append(_rhythm(log[one] - means[0][row], log[other] - means[1][row], seen, traffic.interval_s))
     return tuple(found)
 
 
