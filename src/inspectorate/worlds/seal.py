@@ -126,7 +126,8 @@ def seal_bundle(
     everything = sorted((item for items in sealed.values() for item in items), key=lambda s: (s.sequence, s.sensor))
     log = MemoryLog(LEDGER_ORIGIN, key_of(seed, "log"))
     log.append([ledger_entry(item.envelope) for item in everything if item.logged])
-    log.append([ledger_entry(envelope) for envelope, _ in stated])
+    if stated:
+        log.append([ledger_entry(envelope) for envelope, _ in stated])
     bundled = [item for item in everything if item.bundled]
     contents = submit(
         envelopes=[*(item.envelope for item in bundled), *(envelope for envelope, _ in stated)],
