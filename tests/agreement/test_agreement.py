@@ -49,7 +49,7 @@ clauses:
 
 
 def test_the_shipped_agreements_are_these() -> None:
-    assert shipped_agreements() == ("asi-agreement", "inference-only")
+    assert shipped_agreements() == ("asi-agreement", "inference-only", "inference-only-enforced")
 
 
 @pytest.mark.parametrize("name", shipped_agreements())

@@ -148,6 +148,18 @@ def compare(datagrams: list[bytes]) -> None:
     assert other.report().records == len(records)
 
 
+V9_WITH_START_OF_SYSTEM = bytes.fromhex(
+    "0009 0002 0036ee80 68e77800 00000000 00000007"
+    "0000 0024 0100 0007 0008 0004 000c 0004 0001 0004 0002 0004 0016 0004 0015 0004 00a0 0008"
+    "0100 0024"
+) + bytes(32)
+"""NetFlow v9 whose template holds systemInitTimeMilliseconds (160), which is IPFIX's."""
+
+
+def test_a_v9_record_cannot_change_the_uptime_that_its_header_states() -> None:
+    compare([V9_WITH_START_OF_SYSTEM])
+
+
 @given(template_streams())
 @settings(max_examples=300)
 def test_templates_and_data_agree(datagrams: list[bytes]) -> None:

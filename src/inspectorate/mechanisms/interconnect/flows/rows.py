@@ -167,7 +167,8 @@ def rate_of(data: Any, p: Int64, places: Any, context: Context, state: Any, samp
 def span_of(data: Any, p: Int64, places: Any, context: Context, state: Any) -> tuple[Int64, Int64]:
     """Start and end of a record, in order and within the window around arrival."""
     uptime: Int64 = context.uptime_ms
-    if context.unusual & Unusual.INIT:
+    if context.version == IPFIX and context.unusual & Unusual.INIT:
+        # A v9 header states the uptime itself (RFC 3954, section 5.1); IPFIX has none.
         init = field(data, p, places, Role.INIT)
         uptime = (context.export_ns // NS_PER_MS - np.int64(init & np.uint64(0xFFFF_FFFF_FFFF))) & UPTIME_MASK
     start = time_ns(context.start_kind, field(data, p, places, Role.START), context.export_ns, uptime)
