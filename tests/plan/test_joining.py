@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +24,7 @@ def group(pods: int = 8, bytes_per_s: float = 125e3, *, case: Case = Case.CAUTIO
         bytes_per_s=bytes_per_s,
         pod_flop_per_s=H100_POD_FLOP_PER_S,
         memory_bytes=MEMORY,
-        run_flop=run_flop,
+        run_flops=(run_flop,),
         case=case,
     )
 
@@ -94,3 +96,17 @@ def test_many_pods_contribute_alike_and_no_less_than_few() -> None:
 
 def test_a_limit_that_lets_nothing_through_leaves_one_pod() -> None:
     assert sum(contributions(group(bytes_per_s=1e-2), post_training=False)) == pytest.approx(1, abs=0.05)
+
+
+def test_pods_with_little_memory_join_as_for_the_run_that_suits_them_best() -> None:
+    """A run of 1e24 FLOP wants a model that they cannot hold; one of 1e22 does not, and the monitored threshold is there."""
+    small = replace(group(bytes_per_s=125e3), memory_bytes=80e9)
+    sums = {
+        sizes: np.cumsum(contributions(replace(small, run_flops=sizes), post_training=False))
+        for sizes in ((1e22,), (1e24,), (1e22, 1e24))
+    }
+    assert sums[(1e22,)][-1] > 2 * sums[(1e24,)][-1]
+    for sizes in ((1e22,), (1e24,)):
+        assert (sums[(1e22, 1e24)] >= sums[sizes] * (1 - 1e-9)).all()
+    with pytest.raises(ValueError, match="some size"):
+        contributions(replace(small, run_flops=()), post_training=False)

@@ -215,7 +215,7 @@ def test_every_assumption_has_words() -> None:
 
 def test_joining_prints_what_the_account_counts_with() -> None:
     output = ask("joining", "--pods", "3").output
-    group = Group(pods=3, bytes_per_s=125e3, pod_flop_per_s=128 * (989.4e12 * 0.6), memory_bytes=128 * 80e9, run_flop=1e24,
+    group = Group(pods=3, bytes_per_s=125e3, pod_flop_per_s=128 * (989.4e12 * 0.6), memory_bytes=128 * 80e9, run_flops=(1e24,),
                   case=Case.CENTRAL)  # fmt: skip
     shares = contributions(group, post_training=False)
     line = next(line for line in output.splitlines() if line.split()[:2] == ["central", "pre-training"])

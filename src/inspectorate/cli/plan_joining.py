@@ -53,7 +53,7 @@ def joining(
             bytes_per_s=limit,
             pod_flop_per_s=chips * reached_flop_per_s(model, utilisation),
             memory_bytes=memory_bytes,
-            run_flop=run_flop,
+            run_flops=(run_flop,),
             case=case,
         )
         for kind, after in (("pre-training", False), ("post-training", True)):

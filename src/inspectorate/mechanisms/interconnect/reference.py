@@ -52,5 +52,11 @@ PAIRS_MAX = 2_000
 """Sites with more pairs of pods than this are not searched for exchanges through third parties, and told so."""
 
 RUN_FLOP_DEFAULT = 1e24
-"""The size of run for which pods are joined where an agreement has no threshold: the strict threshold of arXiv 2511.10783."""
-JOINING_RULE = "{case} adversary of the interconnect planner, over all its methods and sizes of model, for a run of {flop:.3g} FLOP"
+"""Stands for the thresholds of an agreement without any: the strict threshold of arXiv 2511.10783."""
+RUN_FLOP_ABOVE = 10.0
+"""Runs of up to this multiple of the largest threshold are looked at when pods are joined."""
+RUN_SIZES_PER_DECADE = 2
+JOINING_RULE = (
+    "{case} adversary of the interconnect planner, over all its methods and sizes of model, "
+    "for runs of {least:.3g} to {most:.3g} FLOP"
+)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from inspectorate.agreement import Agreement, InterconnectLimit
 from inspectorate.assessment import Assessment, Case, Joining, Scope
 from inspectorate.declaration import Pod
@@ -84,7 +86,8 @@ def _joinings(
     Pods that were verified over the same stretch form a group. Exact meters bound without error; a bound from sampled
     ones can fail with the probability that the case allows, which counts once for all of them.
     """
-    table = _contributions(case, terms.adversary, allowed)
+    sizes = _run_sizes(case.agreement)
+    table = _contributions(case, terms.adversary, allowed, sizes)
     groups: dict[tuple[int, int, bool], list[str]] = {}
     for pod in sorted(traffic):
         for start, stop in stretches(verified[pod]):
@@ -102,13 +105,15 @@ def _joinings(
                 bytes_per_s_max=allowed,
                 contributions=table(pods, False),
                 post_training=table(pods, True),
-                rule=reference.JOINING_RULE.format(case=terms.adversary, flop=_run_flop(case.agreement)),
+                rule=reference.JOINING_RULE.format(case=terms.adversary, least=sizes[0], most=sizes[-1]),
             )
         )
     return {pod: tuple(joinings) for pod, joinings in found.items()}
 
 
-def _contributions(case: Case, adversary: str, allowed: float) -> Callable[[Sequence[str], bool], tuple[float, ...]]:
+def _contributions(
+    case: Case, adversary: str, allowed: float, sizes: tuple[float, ...]
+) -> Callable[[Sequence[str], bool], tuple[float, ...]]:
     """What the pods of a group contribute, for post-training or not. The slowest and the largest pod stand for all."""
     formats, utilisation = case.agreement.counted_formats, case.agreement.utilisation.max
     declared = {pod.id: pod for pod in case.declaration.pods}
@@ -120,7 +125,7 @@ def _contributions(case: Case, adversary: str, allowed: float) -> Callable[[Sequ
                 bytes_per_s=allowed,
                 pod_flop_per_s=min(declared[pod].peak_flop_per_s(formats) for pod in pods) * utilisation,
                 memory_bytes=max(_memory_bytes(declared[pod]) for pod in pods),
-                run_flop=_run_flop(case.agreement),
+                run_flops=sizes,
                 case=PlannedCase(adversary),
             ),
             post_training=post_training,
@@ -135,9 +140,13 @@ def _memory_bytes(pod: Pod) -> float:
     return sum(count * size if size is not None else math.inf for count, size in sizes)
 
 
-def _run_flop(agreement: Agreement) -> float:
-    """The size of run for which pods are joined: the largest threshold."""
-    return max((threshold.flop_max for threshold in agreement.thresholds), default=reference.RUN_FLOP_DEFAULT)
+def _run_sizes(agreement: Agreement) -> tuple[float, ...]:
+    """The sizes of run for which pods are joined [FLOP]: from the smallest threshold to beyond the largest."""
+    limits = [threshold.flop_max for threshold in agreement.thresholds] or [reference.RUN_FLOP_DEFAULT]
+    least, most = min(limits), max(limits) * reference.RUN_FLOP_ABOVE
+    steps = math.ceil(math.log10(most / least) * reference.RUN_SIZES_PER_DECADE)
+    grid = np.geomspace(least, most, steps + 1)
+    return tuple(sorted({*limits, *(float(f"{flop:.6g}") for flop in grid)}))
 
 
 def _limit_reasons(

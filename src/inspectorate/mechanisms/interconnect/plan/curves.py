@@ -25,7 +25,6 @@ from inspectorate.mechanisms.interconnect.plan.inverse import (
     Kind,
     Left,
     Limit,
-    Sizes,
     Target,
     largest_limit,
     left_under,
@@ -191,11 +190,3 @@ def _joint(scenes: Scenes) -> np.ndarray:
 
 def _slowdowns(worths: np.ndarray, unlimited: float) -> tuple[float | None, ...]:
     return tuple(float(unlimited / worth) if worth > 0 else None for worth in worths)
-
-
-def best_joint_at(question: Question, case: Case, rate_bytes_per_s: float) -> tuple[str, float | None]:
-    """Method and slowdown of the best joint run at one rate."""
-    sizes = Sizes(question.pods, case, (question.job,))
-    best = sizes.best(question.limit.scaled(rate_bytes_per_s), Kind.JOINT)
-    unlimited = question.pods.count * question.pods.flop_per_s
-    return best.method, unlimited / best.flop_per_s if best.flop_per_s > 0 else None

@@ -6,8 +6,8 @@ and sizes of model. Contributions c_1 = 1 >= c_2 >= ... with c_1 + ... + c_k >= 
 
 - The agreement says which case of the adversary counts; unless it does, `cautious`: ten times rarer and half as large
   synchronisations as anybody has shown. The factor is a bound within the catalogue of methods, and an assumption beyond it.
-- f is of runs of one size (`run_flop`), by default that of the largest threshold, since larger runs need fewer bytes per
-  FLOP and smaller ones do not matter to the agreement.
+- f is the most over runs of several sizes (`run_flops`). Neither larger nor smaller runs join better in general: larger ones
+  need fewer bytes per FLOP, and smaller ones fit into pods with little memory.
 - Pods of a group may differ; the slowest stands for all, because a slow pod needs the least bandwidth per FLOP.
 - Beyond `EXACT_PODS_MAX` pods the contributions are constant, at the largest mean of any number up to there: no method
   does more per pod when there are more pods.
@@ -47,17 +47,20 @@ class Group:
     """What the slowest of them reaches."""
     memory_bytes: float
     """Of the largest of them."""
-    run_flop: float
+    run_flops: tuple[float, ...]
+    """Sizes of the runs that the pods might join for."""
     case: Case
 
 
 def contributions(group: Group, *, post_training: bool) -> tuple[float, ...]:
     """The contributions of the first, second, ... pod, at least two of them (rules in the module's docstring).
 
-    Raises `ValueError` on no pods.
+    Raises `ValueError` on no pods or no sizes.
     """
     if group.pods < 1:
         raise ValueError("a joining needs at least one pod")
+    if not group.run_flops:
+        raise ValueError("a joining is for runs of some size")
     alike = replace(
         group,
         pods=min(max(2, group.pods), EXACT_PODS_MAX),
@@ -79,7 +82,8 @@ def _table(group: Group, kind: Kind) -> tuple[float, ...]:
     reached = [1.0]
     for count in range(2, group.pods + 1):
         fleet = Pods(count=count, flop_per_s=group.pod_flop_per_s, memory_bytes=group.memory_bytes)
-        best = Sizes.of_run(fleet, group.case, group.run_flop).best(limit, kind).flop_per_s / group.pod_flop_per_s
+        best = max(Sizes.of_run(fleet, group.case, flop).best(limit, kind).flop_per_s for flop in group.run_flops)
+        best /= group.pod_flop_per_s
         reached.append(min(float(count), max(best, reached[-1])))
     return increments(np.array(reached))
 
