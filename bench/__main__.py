@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("ledger", "flows", "collector", "review", "planner")
+BENCHMARKS = (
+    "ledger", "flows", "collector", "review", "planner", "windows", "telemetry_text", "recorder", "integrity",
+)  # fmt: skip
 
 
 def main() -> int:

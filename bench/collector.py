@@ -172,7 +172,7 @@ def verified_datagrams(out: Path, key: SigningKey) -> int:
     _, problems = order_segments(segments, sensors={"s1"}, period=Period(start=START, end=END))
     if problems:
         raise RuntimeError("; ".join(map(str, problems)))
-    return sum(segment.datagrams for segment in segments)
+    return sum(segment.entries for segment in segments)
 
 
 def _free_port() -> int:

@@ -17,8 +17,7 @@ Rules, in the order of the code:
 4. The result is the largest hidden run, with what it rests on; beside it the largest run of post-training (`Joining`).
 5. What would help most: for each pod and each basis of its cells, how far the result falls if those were explained.
 
-The sum is over the whole period under review: a run in a part of it is never larger.
-What mechanisms know arrives as `HiddenBound` and `Joining`. Checked against exhaustive search in tests/account.
+The sum is over the whole period: a run in a part of it is never larger. Checked by exhaustive search in tests/account.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ CELL_EVALUATIONS_MAX = 60_000_000
 """Cells that all choices may cost together: a fleet of 2,000 pods and 720 intervals gets some forty choices, in seconds."""
 ROUNDING = 1e-12
 """1 - 0.99 is not 0.01 in binary: miss probabilities that fill the budget in decimal must fit it."""
-SERIES_POINTS_MAX, HELP_MAX = 1_000, 20
-NO_EVIDENCE = "nothing"
+SERIES_POINTS_MAX, HELP_MAX, NO_EVIDENCE = 1_000, 20, "nothing"
 
 
 class PodShare(Record):
@@ -124,10 +122,12 @@ class _Ground:
     starts_ns: NDArray[np.int64]
     ends_ns: NDArray[np.int64]
 
-    def cells(self, pods: Sequence[str], period: Period) -> tuple[list[int], slice]:
-        """The rows of `pods` and the intervals that lie wholly within `period`."""
+    def cells(self, pods: Sequence[str], period: Period, *, cell_s_min: float = 0.0) -> tuple[list[int], slice]:
+        """The rows of `pods`; the intervals wholly within `period` and `cell_s_min` long: the last may be shorter."""
         first = int(np.searchsorted(self.starts_ns, to_ns(period.start), side="left"))
         last = int(np.searchsorted(self.ends_ns, to_ns(period.end), side="right"))
+        lengths_ns = self.ends_ns[first:last] - self.starts_ns[first:last]
+        last = first + int(np.count_nonzero(lengths_ns >= cell_s_min * 1e9 * (1 - 1e-12)))
         return [self.rows[pod] for pod in pods if pod in self.rows], slice(first, max(first, last))
 
 
@@ -224,7 +224,7 @@ def _collect(assessments: Iterable[Assessment], ground: _Ground) -> list[_Statem
 
     for assessment in assessments:
         for bound in assessment.hidden:
-            rows, span = ground.cells(bound.scope.pods, bound.scope.period)
+            rows, span = ground.cells(bound.scope.pods, bound.scope.period, cell_s_min=bound.cell_s_min)
             statement(bound, assessment.assumptions).bounds.append((rows, span, bound))
         for joining in assessment.joining:
             rows, span = ground.cells(joining.scope.pods, joining.scope.period)

@@ -73,6 +73,9 @@ class HiddenBound(Record):
     scope: Scope
     share_max: Share | None = None
     flop_max: NonNegative | None = None
+    cell_s_min: NonNegative = Field(
+        default=0.0, description="holds for cells of at least this length: a shorter one could hold all that is hidden"
+    )
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:

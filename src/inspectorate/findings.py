@@ -41,6 +41,8 @@ ALARMING_KINDS = frozenset(
         ClauseKind.LIMIT_ENFORCED,
         ClauseKind.LOADING_WINDOWS,
         ClauseKind.DECLARED_CABLING,
+        ClauseKind.APPROVED_WORKLOADS,
+        ClauseKind.SOUND_TELEMETRY,
     }
 )
 """Kinds of clause against which evidence can reach an alarm."""

@@ -58,6 +58,8 @@ class Role(StrEnum):
     """Custody events: who held evidence or a sensor, and when."""
     APPROVAL = "approval"
     """Approvals of loading windows, under the anchor's own name."""
+    INSPECTOR = "inspector"
+    """Enrolment of workloads in the presence of an inspector, under the anchor's own name."""
     BUNDLE = "bundle"
     """The manifest of a bundle."""
 

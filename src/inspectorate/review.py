@@ -44,9 +44,10 @@ from inspectorate.findings import Finding, fuse
 from inspectorate.keys import TrustAnchors
 from inspectorate.ledger import ProofVerifier, VerifiedInclusion, proof_origin
 from inspectorate.mechanisms.interconnect.appraise import INTERCONNECT
+from inspectorate.mechanisms.workloads.appraise import WORKLOADS
 from inspectorate.quantities import Period, Time
 
-MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT,)
+MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS)
 """Every way of knowing that this program has."""
 
 INTERVAL_S = 3600.0
@@ -136,7 +137,7 @@ def review(
         bundle,
         statements,
         not_logged=not_logged,
-        sensors=[sensor.id for sensor in declaration.sensors],
+        sensors=declaration.observers,
         period=declaration.period,
     )
     all_problems = (*problems, *ledger_problems, *evidence.problems)

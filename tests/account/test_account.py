@@ -578,3 +578,21 @@ def test_a_huge_fleet_takes_seconds() -> None:
     assert len(found.series) == 720
     assert found.hidden_flop_max < 0.02 * found.capacity_flop
     assert elapsed_s < 20
+
+
+# --- bounds that hold for long cells only ------------------------------------------------------------------------------
+
+
+def test_a_bound_serves_only_cells_that_are_long_enough() -> None:
+    """A share of an hour could all lie in one minute of it: a bound over an hour says nothing of a minute."""
+    scope = Scope(pods=("a",), period=hours(0, 2.5))
+    part = HiddenBound(statement="shape", miss_probability=0.0, scope=scope, share_max=0.1, cell_s_min=3600)
+
+    def hidden(interval_s: float) -> float:
+        return take_account(
+            (says(part),), capacities={"a": 1.0}, period=hours(0, 2.5), interval_s=interval_s, confidence=0.99
+        ).hidden_flop_max
+
+    assert hidden(1800) == pytest.approx(9000)
+    assert hidden(3600) == pytest.approx(0.1 * 7200 + 1800), "the last half hour is a cell of its own"
+    assert hidden(9000) == pytest.approx(900)

@@ -49,7 +49,12 @@ clauses:
 
 
 def test_the_shipped_agreements_are_these() -> None:
-    assert shipped_agreements() == ("asi-agreement", "inference-only", "inference-only-enforced")
+    assert shipped_agreements() == (
+        "asi-agreement",
+        "inference-only",
+        "inference-only-approved",
+        "inference-only-enforced",
+    )
 
 
 @pytest.mark.parametrize("name", shipped_agreements())

@@ -31,7 +31,10 @@ NEVER = {
     ("submission", "review"): "the operator's side needs nothing of the reviewer's",
 }
 
-OWN_COMMANDS = {"lab": {f"{PACKAGE}.cli.lab"}, "worlds": {f"{PACKAGE}.cli.worlds"}}
+OWN_COMMANDS = {
+    "lab": {f"{PACKAGE}.cli.lab"},
+    "worlds": {f"{PACKAGE}.cli.worlds", f"{PACKAGE}.cli.workloads_attack"},
+}
 """The only modules elsewhere that may import these rooms: no simulated evidence reaches the product path."""
 
 REPORT_MAY_TAKE_OF_EVIDENCE = {"Problem", "ProblemKind"}

@@ -23,26 +23,24 @@ from inspectorate.statistics import LOG_E_MAX, LOG_E_MIN
 from inspectorate.worlds import World, build_world
 
 WORLDS = ("honest", "ddp", "silenced-exporter")
-AGREEMENT = "inference-only-enforced"
-"""The shipped agreement with a clause of every kind that a mechanism here appraises."""
+AGREEMENTS = {"interconnect": "inference-only-enforced", "workloads": "inference-only-approved"}
+"""By mechanism: the shipped agreement with a clause of every kind that it appraises."""
 OBSERVED_S = 240
 """Enough for every kind of assessment; the contract does not depend on what was seen."""
 
 
 @cache
-def world(name: str) -> World:
-    return build_world(name, 1, observed_s=OBSERVED_S, agreement=load_agreement(AGREEMENT))
+def world(mechanism: Mechanism, name: str) -> World:
+    return build_world(name, 1, observed_s=OBSERVED_S, agreement=load_agreement(AGREEMENTS[mechanism.name]))
 
 
 @cache
-def evidence_of(name: str) -> Evidence:
-    made = world(name)
+def evidence_of(mechanism: Mechanism, name: str) -> Evidence:
+    made = world(mechanism, name)
     bundle = Bundle.check(Memory(made.contents), anchors=made.anchors)
     statements, _ = read_statements(bundle, anchors=made.anchors)
     declaration = made.declaration
-    return receive(
-        bundle, statements, not_logged={}, sensors=[s.id for s in declaration.sensors], period=declaration.period
-    )
+    return receive(bundle, statements, not_logged={}, sensors=declaration.observers, period=declaration.period)
 
 
 def no_evidence(declaration: Declaration) -> Evidence:
@@ -53,8 +51,8 @@ def no_evidence(declaration: Declaration) -> Evidence:
     return Evidence(streams={}, custody=(), problems=(), payload=nothing, simulated=False)
 
 
-def case_of(name: str, clause: Clause, evidence: Evidence) -> Case:
-    made = world(name)
+def case_of(mechanism: Mechanism, name: str, clause: Clause, evidence: Evidence) -> Case:
+    made = world(mechanism, name)
     return Case(
         agreement=made.agreement,
         clause=clause,
@@ -67,17 +65,19 @@ def case_of(name: str, clause: Clause, evidence: Evidence) -> Case:
 
 
 def clauses_of(mechanism: Mechanism, name: str = "honest") -> list[Clause]:
-    return [clause for clause in world(name).agreement.clauses if clause.kind in mechanism.clause_kinds]
+    return [clause for clause in world(mechanism, name).agreement.clauses if clause.kind in mechanism.clause_kinds]
 
 
 def appraise_all(mechanism: Mechanism, name: str, evidence: Evidence) -> tuple[Assessment, ...]:
     return tuple(
-        a for clause in clauses_of(mechanism, name) for a in mechanism.appraise(case_of(name, clause, evidence))
+        a
+        for clause in clauses_of(mechanism, name)
+        for a in mechanism.appraise(case_of(mechanism, name, clause, evidence))
     )
 
 
-def largest_run(name: str, assessments: tuple[Assessment, ...]) -> float:
-    made = world(name)
+def largest_run(mechanism: Mechanism, name: str, assessments: tuple[Assessment, ...]) -> float:
+    made = world(mechanism, name)
     terms = made.agreement
     rates = {p.id: p.peak_flop_per_s(terms.counted_formats) * terms.utilisation.max for p in made.declaration.pods}
     return take_account(
@@ -112,8 +112,8 @@ def test_the_worlds_here_have_a_clause_of_each_of_its_kinds(mechanism: Mechanism
 @mechanisms
 @worlds
 def test_the_same_case_gives_the_same_assessments(mechanism: Mechanism, name: str) -> None:
-    first = appraise_all(mechanism, name, evidence_of(name))
-    second = appraise_all(mechanism, name, evidence_of(name))
+    first = appraise_all(mechanism, name, evidence_of(mechanism, name))
+    second = appraise_all(mechanism, name, evidence_of(mechanism, name))
     assert [a.canonical_bytes() for a in first] == [a.canonical_bytes() for a in second]
 
 
@@ -124,25 +124,29 @@ def test_shared_work_changes_nothing(mechanism: Mechanism, name: str) -> None:
     shared: dict[str, object] = {}
     together: dict[str, tuple[Assessment, ...]] = {}
     for clause in reversed(clauses_of(mechanism, name)):
-        case = replace(case_of(name, clause, evidence_of(name)), shared=shared)
+        case = replace(case_of(mechanism, name, clause, evidence_of(mechanism, name)), shared=shared)
         together[clause.id] = mechanism.appraise(case)
     for clause in clauses_of(mechanism, name):
-        assert mechanism.appraise(case_of(name, clause, evidence_of(name))) == together[clause.id]
+        assert mechanism.appraise(case_of(mechanism, name, clause, evidence_of(mechanism, name))) == together[clause.id]
 
 
 @mechanisms
 @worlds
 def test_it_does_not_change_its_inputs(mechanism: Mechanism, name: str) -> None:
-    evidence = evidence_of(name)
-    before = copy.deepcopy((dict(evidence.streams), evidence.problems, evidence.custody, world(name).declaration))
+    evidence = evidence_of(mechanism, name)
+    before = copy.deepcopy(
+        (dict(evidence.streams), evidence.problems, evidence.custody, world(mechanism, name).declaration)
+    )
     appraise_all(mechanism, name, evidence)
-    assert before == (dict(evidence.streams), evidence.problems, evidence.custody, world(name).declaration)
+    assert before == (dict(evidence.streams), evidence.problems, evidence.custody, world(mechanism, name).declaration)
 
 
 @mechanisms
 def test_without_evidence_nothing_is_observed_and_nothing_has_a_number(mechanism: Mechanism) -> None:
     for clause in clauses_of(mechanism):
-        found = mechanism.appraise(case_of("honest", clause, no_evidence(world("honest").declaration)))
+        found = mechanism.appraise(
+            case_of(mechanism, "honest", clause, no_evidence(world(mechanism, "honest").declaration))
+        )
         assert found
         for assessment in found:
             assert assessment.verdict is Verdict.NOT_OBSERVED
@@ -158,30 +162,32 @@ def test_the_number_of_assessments_and_their_pods_do_not_depend_on_the_evidence(
 ) -> None:
     """Evidence is averaged over what was declared; a choice of what to average would be evidence counted twice."""
     for clause in clauses_of(mechanism, name):
-        seen = mechanism.appraise(case_of(name, clause, evidence_of(name)))
-        unseen = mechanism.appraise(case_of(name, clause, no_evidence(world(name).declaration)))
+        seen = mechanism.appraise(case_of(mechanism, name, clause, evidence_of(mechanism, name)))
+        unseen = mechanism.appraise(case_of(mechanism, name, clause, no_evidence(world(mechanism, name).declaration)))
         assert [a.scope.pods for a in seen] == [a.scope.pods for a in unseen]
 
 
 @mechanisms
 def test_a_clause_of_another_kind_is_refused(mechanism: Mechanism) -> None:
     duty = Procedure(kind=ClauseKind.PROCEDURE, duty="keep a register")
-    others = [clause for clause in world("honest").agreement.clauses if clause.kind not in mechanism.clause_kinds]
+    others = [
+        clause for clause in world(mechanism, "honest").agreement.clauses if clause.kind not in mechanism.clause_kinds
+    ]
     if ClauseKind.PROCEDURE not in mechanism.clause_kinds:
         others.append(clauses_of(mechanism)[0].model_copy(update={"parameters": duty}))
     assert others
     for clause in others:
         with pytest.raises(ValueError, match="does not appraise"):
-            mechanism.appraise(case_of("honest", clause, evidence_of("honest")))
+            mechanism.appraise(case_of(mechanism, "honest", clause, evidence_of(mechanism, "honest")))
 
 
 @mechanisms
 @worlds
 def test_assessments_keep_within_clause_declaration_and_period(mechanism: Mechanism, name: str) -> None:
-    made = world(name)
+    made = world(mechanism, name)
     pods = {pod.id for pod in made.declaration.pods}
     for clause in clauses_of(mechanism, name):
-        for assessment in mechanism.appraise(case_of(name, clause, evidence_of(name))):
+        for assessment in mechanism.appraise(case_of(mechanism, name, clause, evidence_of(mechanism, name))):
             assert (assessment.clause, assessment.mechanism) == (clause.id, mechanism.name)
             parts = (assessment, *assessment.hidden, *assessment.joining)
             assert all(set(part.scope.pods) <= pods for part in parts)
@@ -192,7 +198,7 @@ def test_assessments_keep_within_clause_declaration_and_period(mechanism: Mechan
 @mechanisms
 @worlds
 def test_what_it_rests_on_is_in_the_evidence(mechanism: Mechanism, name: str) -> None:
-    evidence = evidence_of(name)
+    evidence = evidence_of(mechanism, name)
     ids = {digest for stream in evidence.streams.values() for digest in stream.evidence_ids}
     ids |= {statement.digest for statement in (*evidence.custody, *evidence.reports)}
     for assessment in appraise_all(mechanism, name, evidence):
@@ -205,7 +211,7 @@ def test_inconsistent_is_for_findings_to_say(mechanism: Mechanism, name: str) ->
     """Unless the clause is of a kind against which evidence cannot reach an alarm, where a mechanism speaks for itself."""
     for clause in clauses_of(mechanism, name):
         if clause.kind in ALARMING_KINDS:
-            found = mechanism.appraise(case_of(name, clause, evidence_of(name)))
+            found = mechanism.appraise(case_of(mechanism, name, clause, evidence_of(mechanism, name)))
             assert all(a.verdict is not Verdict.INCONSISTENT for a in found)
 
 
@@ -213,7 +219,7 @@ def test_inconsistent_is_for_findings_to_say(mechanism: Mechanism, name: str) ->
 @worlds
 def test_its_statements_use_no_more_miss_probability_than_they_were_given(mechanism: Mechanism, name: str) -> None:
     for clause in clauses_of(mechanism, name):
-        case = case_of(name, clause, evidence_of(name))
+        case = case_of(mechanism, name, clause, evidence_of(mechanism, name))
         spent = {
             part.statement: part.miss_probability
             for assessment in mechanism.appraise(case)
@@ -239,22 +245,23 @@ def fewer(evidence: Evidence) -> Iterator[Evidence]:
 @mechanisms
 @pytest.mark.parametrize("name", ["honest", "ddp"])
 def test_less_evidence_never_lowers_the_largest_hidden_run(mechanism: Mechanism, name: str) -> None:
-    evidence = evidence_of(name)
-    full = largest_run(name, appraise_all(mechanism, name, evidence))
-    assert full <= largest_run(name, ()) * (1 + 1e-9)
+    evidence = evidence_of(mechanism, name)
+    full = largest_run(mechanism, name, appraise_all(mechanism, name, evidence))
+    assert full <= largest_run(mechanism, name, ()) * (1 + 1e-9)
     for less in fewer(evidence):
-        assert largest_run(name, appraise_all(mechanism, name, less)) >= full * (1 - 1e-9)
+        assert largest_run(mechanism, name, appraise_all(mechanism, name, less)) >= full * (1 - 1e-9)
 
 
 @mechanisms
 def test_a_clause_is_not_kept_where_a_pod_was_not_seen(mechanism: Mechanism) -> None:
-    made, evidence = world("honest"), evidence_of("honest")
+    made, evidence = world(mechanism, "honest"), evidence_of(mechanism, "honest")
     pod = made.declaration.pods[0].id
     blind = {sensor.id for sensor in made.declaration.sensors if sensor.pod == pod}
+    blind |= {meter.id for meter in made.declaration.meters if pod in meter.pods}
     less = replace(
         evidence, streams={s: stream for s, stream in evidence.streams.items() if s not in blind}, reports=()
     )
     for clause in clauses_of(mechanism):
-        about = [a for a in mechanism.appraise(case_of("honest", clause, less)) if pod in a.scope.pods]
+        about = [a for a in mechanism.appraise(case_of(mechanism, "honest", clause, less)) if pod in a.scope.pods]
         assert about
         assert all(a.verdict is Verdict.NOT_OBSERVED for a in about)

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspectorate.errors import EnvironmentError_, InputError
-from inspectorate.mechanisms.interconnect import collector as module
+from inspectorate.evidence import sealing
 from inspectorate.mechanisms.interconnect.collector import (
     LINGER_NS,
     ClosedSegment,
@@ -209,7 +209,7 @@ def test_sealed_streams_have_no_problem_and_name_their_payloads() -> None:
     for segment in segments:
         payload = spool.files["payloads/" + segment.payload.removeprefix("sha256:")]
         assert "sha256:" + hashlib.sha256(payload).hexdigest() == segment.payload
-        assert (len(payload), len(read_segment(payload))) == (segment.payload_bytes, segment.datagrams)
+        assert (len(payload), len(read_segment(payload))) == (segment.payload_bytes, segment.entries)
     assert [s.dropped for s in segments if s.sensor == "s1"] == [2, 0, 0]
     assert sorted(reported) == sorted(bytes.fromhex(s.digest.removeprefix("sha256:")) for s in segments)
 
@@ -279,7 +279,7 @@ def test_the_sealing_thread_raises_at_the_latest_at_its_end() -> None:
 
 
 def test_the_sealing_thread_holds_up_the_giver_while_too_much_is_pending(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PENDING_BYTES_MAX", 25)
+    monkeypatch.setattr(sealing, "PENDING_BYTES_MAX", 25)
     gate, sealed = threading.Event(), []
 
     def seal(closed: ClosedSegment) -> None:

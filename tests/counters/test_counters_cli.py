@@ -140,7 +140,7 @@ def read_back(out: Path, key: Path, sensors: tuple[str, ...]) -> dict[str, list[
         for segment in stream.segments:
             report = LinesReport()
             rows = list(read_lines((out / "payloads" / segment.payload.removeprefix("sha256:")).read_bytes(), report))
-            assert (len(rows), report.refused) == (segment.datagrams, 0)
+            assert (len(rows), report.refused) == (segment.entries, 0)
             assert segment.media_type == "application/x-ndjson"
             assert all(to_ns(segment.period.start) <= row.time_ns < to_ns(segment.period.end) for row in rows)
             found.setdefault(stream.sensor, []).extend(rows)

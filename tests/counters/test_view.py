@@ -97,7 +97,7 @@ def stream(rows: list[Reading], *, datagrams: int | None = None, sensor: str = "
         payload="sha256:" + "1" * 64,
         payload_bytes=len(payload),
         media_type="application/x-ndjson",
-        datagrams=len(rows) if datagrams is None else datagrams,
+        entries=len(rows) if datagrams is None else datagrams,
         dropped=0,
         final=True,
         origin=Origin.SIMULATED,

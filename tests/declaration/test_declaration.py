@@ -109,7 +109,10 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a count out of all bounds": (lambda v: pods(v)[0]["chips"][0].update(count=10**9), "count"),
     "a count that is no whole number": (lambda v: pods(v)[0]["chips"][0].update(count=1.5), "count"),
     "a pod twice": (lambda v: pods(v)[1].update(id="a"), "pod declared twice: a"),
-    "a sensor twice": (lambda v: site(v)["sensors"].append(site(v)["sensors"][0]), "sensor or reporter declared twice: flow-a"),
+    "a sensor twice": (
+        lambda v: site(v)["sensors"].append(site(v)["sensors"][0]),
+        "sensor, meter or reporter declared twice: flow-a",
+    ),
     "a link twice": (lambda v: site(v)["links"].append(site(v)["links"][0]), "link of pod declared twice: a"),
     "a claim twice": (lambda v: v["claims"].append(v["claims"][0]), "claim declared twice: c"),
     "a peer that is no pod": (lambda v: pods(v)[0].update(peers=["z"]), "peers of a names unknown pods: z"),

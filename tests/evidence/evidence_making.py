@@ -177,7 +177,7 @@ def segment(**changes: Any) -> Segment:
         "previous": None,
         "payload_bytes": 100,
         "media_type": "application/vnd.tcpdump.pcap",
-        "datagrams": 3,
+        "entries": 3,
         "dropped": 0,
         "final": False,
         "origin": Origin.RECORDED,

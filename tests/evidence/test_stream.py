@@ -118,7 +118,7 @@ TABLE: dict[str, tuple[list[Segment], list[int], dict[ProblemKind, int]]] = {
         [Segment(**{**vars(s), "payload": digest_of(b"p")}) if s.sequence else s for s in WHOLE], [0], {K.CLONED: 4},
     ),
     "empty segments alike": (
-        [Segment(**{**vars(s), "payload": digest_of(b"p"), "datagrams": 0}) for s in WHOLE], [0, 1, 2, 3], {},
+        [Segment(**{**vars(s), "payload": digest_of(b"p"), "entries": 0}) for s in WHOLE], [0, 1, 2, 3], {},
     ),
 }  # fmt: skip
 
@@ -207,7 +207,7 @@ def slow_chain(segments: list[Segment]) -> list[int]:
     before: list[Segment] = []
     for number in numbers:
         claims = [s for s in segments if s.sequence == number]
-        contents = {(s.payload, s.period, s.previous, s.final, s.datagrams, s.dropped) for s in claims}
+        contents = {(s.payload, s.period, s.previous, s.final, s.entries, s.dropped) for s in claims}
         follows = not before or (
             claims[0].period.start >= before[0].period.end
             and (number > before[0].sequence + 1 or claims[0].previous in [s.digest for s in before])

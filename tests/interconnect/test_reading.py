@@ -61,7 +61,7 @@ def stream(payload: bytes, media_type: str, *, datagrams: int) -> Stream:
         payload="payload",
         payload_bytes=len(payload),
         media_type=media_type,
-        datagrams=datagrams,
+        entries=datagrams,
         dropped=0,
         final=True,
         origin=Origin.SIMULATED,

@@ -51,10 +51,13 @@ def test_every_kind_of_record_is_published() -> None:
         "predicate-cabling-seen.json",
         "predicate-custody-event.json",
         "predicate-declaration.json",
+        "predicate-enrolment-opened.json",
         "predicate-flow-export.json",
         "predicate-limit-attested.json",
+        "predicate-telemetry.json",
         "predicate-window-approved.json",
         "predicate-window-used.json",
+        "predicate-workload-enrolled.json",
         "review.json",
         "trust-anchors.json",
     ]

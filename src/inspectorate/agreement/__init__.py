@@ -10,6 +10,7 @@ an old date uses the old thresholds. A proposed amendment is data too, but holds
 from inspectorate.agreement.load import load_agreement, parse_agreement, shipped_agreements
 from inspectorate.agreement.types import (
     Agreement,
+    ApprovedWorkloads,
     Clause,
     ClauseKind,
     Clock,
@@ -23,6 +24,7 @@ from inspectorate.agreement.types import (
     LockStep,
     PodIsolation,
     Procedure,
+    SoundTelemetry,
     Source,
     Threshold,
     ThresholdKind,
@@ -30,6 +32,7 @@ from inspectorate.agreement.types import (
 
 __all__ = [
     "Agreement",
+    "ApprovedWorkloads",
     "Clause",
     "ClauseKind",
     "Clock",
@@ -43,6 +46,7 @@ __all__ = [
     "LockStep",
     "PodIsolation",
     "Procedure",
+    "SoundTelemetry",
     "Source",
     "Threshold",
     "ThresholdKind",

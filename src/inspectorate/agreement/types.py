@@ -78,6 +78,8 @@ class ClauseKind(StrEnum):
     LIMIT_ENFORCED = "limit-enforced"
     LOADING_WINDOWS = "loading-windows"
     DECLARED_CABLING = "declared-cabling"
+    APPROVED_WORKLOADS = "approved-workloads"
+    SOUND_TELEMETRY = "sound-telemetry"
     COVERED_CLUSTER = "covered-cluster"
     PROCEDURE = "procedure"
 
@@ -150,6 +152,29 @@ class DeclaredCabling(Record):
     surveyed_every_s: Positive = Field(description="a stretch without a survey for longer is not observed")
 
 
+class ApprovedWorkloads(Record):
+    """Pods run only workloads that were approved: their telemetry stays close to what was enrolled before an inspector."""
+
+    kind: Literal[ClauseKind.APPROVED_WORKLOADS]
+    kinds: tuple[Literal["inference", "training", "idle", "other"], ...] = Field(
+        min_length=1, description="the kinds of workload that may be approved at all"
+    )
+    window_s: Positive = Field(description="the stretch that is compared at a time")
+    false_alarms_per_device_hour_max: Positive = Field(
+        description="deviations that an approved workload may show per hour and measured unit; each calls for a review"
+    )
+    enrolled_runs_min: Annotated[int, Field(ge=2, le=10_000)] = Field(description="separate runs behind a signature")
+    valid_s_max: Positive = Field(description="a workload signature older than this must be enrolled again")
+
+
+class SoundTelemetry(Record):
+    """Telemetry is what the meters measured: no copies, no replays, and meters of one load agree."""
+
+    kind: Literal[ClauseKind.SOUND_TELEMETRY]
+    averaging_s: Positive = Field(description="the time scale on which meters of one load are compared")
+    disagreement_share_max: Share = Field(description="relative difference that is put down to the meters")
+
+
 class CoveredCluster(Record):
     """Chips above any of these limbs form a covered chip cluster and must stand in a declared facility."""
 
@@ -180,6 +205,8 @@ Parameters = Annotated[
     | LimitEnforced
     | LoadingWindows
     | DeclaredCabling
+    | ApprovedWorkloads
+    | SoundTelemetry
     | CoveredCluster
     | Procedure,
     Field(discriminator="kind"),

@@ -23,6 +23,7 @@ NOUNS = (
     "collect",
     "counters",
     "demo",
+    "enrol",
     "keys",
     "lab",
     "ledger",
@@ -30,7 +31,9 @@ NOUNS = (
     "plan",
     "review",
     "synchrony",
+    "telemetry",
     "topology",
+    "workloads",
     "worlds",
 )
 """Each is a command or group of that name in the module of that name."""

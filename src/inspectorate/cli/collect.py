@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import time
@@ -25,19 +26,13 @@ from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
 from inspectorate.cli.running import ledger_append, stop_signals
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import Origin
+from inspectorate.evidence.cutting import SEGMENT_S_MAX, SEGMENT_S_MIN
+from inspectorate.evidence.sealing import Sealer, SealingThread
+from inspectorate.evidence.spool import DiskSpool
 from inspectorate.keys import SigningKey
-from inspectorate.mechanisms.interconnect.collector import (
-    SEGMENT_S_MAX,
-    SEGMENT_S_MIN,
-    Collector,
-    Count,
-    Sealer,
-    SealingThread,
-    run,
-)
+from inspectorate.mechanisms.interconnect.collector import Collector, Count, run
 from inspectorate.mechanisms.interconnect.receive import BUFFER_BYTES, Receiver, open_receivers, parse_endpoint
 from inspectorate.mechanisms.interconnect.segments import NS_PER_S, Endpoint
-from inspectorate.mechanisms.interconnect.spool import DiskSpool
 
 RECORDER = f"inspectorate {__version__} collect flows"
 LISTENERS_MAX = 512
@@ -64,7 +59,21 @@ class FlowOptions:
     as_json: bool
 
 
-@click.group()
+class Collectors(click.Group):
+    """Each collector loads its own mechanism only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "telemetry"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "telemetry":
+            return super().get_command(ctx, cmd_name)
+        command = importlib.import_module("inspectorate.cli.collect_telemetry").telemetry
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Collectors)
 def collect() -> None:
     """Record what sensors say, as signed statements."""
 

@@ -24,12 +24,13 @@ from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
 from inspectorate.cli.running import ledger_append, stop_signals
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import Origin
+from inspectorate.evidence.cutting import SEGMENT_S_MAX, SEGMENT_S_MIN
+from inspectorate.evidence.sealing import Sealer, SealingThread
+from inspectorate.evidence.spool import DiskSpool
 from inspectorate.keys import SigningKey
-from inspectorate.mechanisms.interconnect.collector import SEGMENT_S_MAX, SEGMENT_S_MIN, Sealer, SealingThread
 from inspectorate.mechanisms.interconnect.counters.polling import EVERY_S_MIN, CounterRecorder, Source, poll_until
 from inspectorate.mechanisms.interconnect.counters.readings import Port
 from inspectorate.mechanisms.interconnect.counters.sources import LinkSource, PageSource
-from inspectorate.mechanisms.interconnect.spool import DiskSpool
 
 RECORDER = f"inspectorate {__version__} counters collect"
 SECRETS_BYTES_MAX = 65_536

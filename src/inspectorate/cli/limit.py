@@ -24,6 +24,7 @@ from inspectorate.cli.options import EXISTING_FILE, json_option, now, print_json
 from inspectorate.cli.running import ledger_append, stop_signals
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.evidence import LimitAttested, Origin, verify_envelope
+from inspectorate.evidence.spool import DiskSpool
 from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.mechanisms.interconnect.enforce import desk as desks
 from inspectorate.mechanisms.interconnect.enforce import kernel, reference
@@ -35,7 +36,6 @@ from inspectorate.mechanisms.interconnect.enforce.plan import load_plan
 from inspectorate.mechanisms.interconnect.enforce.readback import Running
 from inspectorate.mechanisms.interconnect.enforce.serve import Clocks, Daemon
 from inspectorate.mechanisms.interconnect.enforce.snapshot import Snapshot, judge
-from inspectorate.mechanisms.interconnect.spool import DiskSpool
 from inspectorate.quantities import Period
 
 ATTEST_S_MAX = 3_600.0

@@ -16,8 +16,8 @@ from inspectorate.cli.options import EXISTING_FILE, json_option, now, parse_time
 from inspectorate.cli.running import ledger_append
 from inspectorate.errors import InputError
 from inspectorate.evidence import CablingSeen, Origin, make_statement, sign_statement
+from inspectorate.evidence.spool import DiskSpool
 from inspectorate.keys import SigningKey
-from inspectorate.mechanisms.interconnect.spool import DiskSpool
 from inspectorate.mechanisms.interconnect.topology import reference
 from inspectorate.mechanisms.interconnect.topology.around import Around, look_around
 from inspectorate.mechanisms.interconnect.topology.bandwidth import Cut, Limit, Network, Pairs

@@ -1,6 +1,6 @@
-"""What was declared: the fleet as the prover states it, down to pods and the sensors with who holds each.
+"""What was declared: the fleet as the prover states it, down to pods, and the sensors and meters with who holds each.
 
-- `types`: Fleet, Site, Cluster, Pod, ChipGroup, Link, Wire, Sensor, Reporter, WorkloadClaim.
+- `types`: Fleet, Site, Cluster, Pod, ChipGroup, Link, Wire, Sensor, Meter, Reporter, WorkloadClaim.
 - `catalogue`: chip models with peak rates per number format, memory and power, each with its source.
 - `load`: YAML or JSON to those types.
 
@@ -13,8 +13,11 @@ from inspectorate.declaration.load import load_declaration, parse_declaration
 from inspectorate.declaration.types import (
     ChipGroup,
     Cluster,
+    Current,
     Declaration,
     Link,
+    MeasuringPoint,
+    Meter,
     Pod,
     Reporter,
     ReporterKind,
@@ -30,8 +33,11 @@ __all__ = [
     "ChipGroup",
     "ChipModel",
     "Cluster",
+    "Current",
     "Declaration",
     "Link",
+    "MeasuringPoint",
+    "Meter",
     "Pod",
     "Reporter",
     "ReporterKind",

@@ -1,4 +1,4 @@
-"""The nouns of a declaration: fleet -> sites -> clusters -> pods -> chips, with links, sensors and workload claims."""
+"""The nouns of a declaration: fleet -> sites -> clusters -> pods -> chips, with links, sensors, meters and workload claims."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from inspectorate.canonical import Identifier, Record, Text
+from inspectorate.canonical import Digest, Identifier, Record, Text
 from inspectorate.declaration.catalogue import ChipModel, chip_catalogue
 from inspectorate.keys import Holder
 from inspectorate.quantities import Period, Positive
@@ -90,6 +90,44 @@ class Sensor(Record):
     sampling_rate: Annotated[int, Field(ge=1)] = Field(default=1, description="one packet in so many is looked at")
 
 
+class MeasuringPoint(StrEnum):
+    """Where a meter of telemetry measures. Every stage above the chip is a low-pass filter."""
+
+    CHIP = "chip"
+    """One series per accelerator, as the accelerator or its driver tells it."""
+    NODE = "node"
+    """One series per host: its power inlet or its own counters."""
+    RACK = "rack"
+    """One series per outlet or per rack, at a power distribution unit."""
+    GATEWAY = "gateway"
+    """Counters of the link of a pod."""
+
+
+class Current(StrEnum):
+    """Before or after the power supply."""
+
+    AC = "ac"
+    DC = "dc"
+
+
+class Meter(Record):
+    """Something that samples power, load or traffic of chips, nodes or racks, and who holds it."""
+
+    id: Identifier
+    holder: Holder
+    point: MeasuringPoint
+    pods: tuple[Identifier, ...] = Field(min_length=1, description="the pods whose load it measures")
+    units: tuple[Text, ...] = Field(min_length=1, max_length=1_000_000, description="what its telemetry calls them")
+    signals: tuple[Identifier, ...] = Field(min_length=1, max_length=64, description="what it samples of each unit")
+    sampled_every_s: Positive
+    bandwidth_hz: Positive | None = Field(default=None, description="what it still sees of a change; none: not known")
+    current: Current | None = Field(default=None, description="of a power meter")
+    silence_s_max: Positive = Field(description="it samples at least this often; longer silence is a gap")
+    feeds: tuple[Identifier, ...] = Field(
+        default=(), description="meters whose whole load passes through this one: a rack's nodes, a node's chips"
+    )
+
+
 class ReporterKind(StrEnum):
     GATEWAY = "gateway"
     """Enforces limits on the links of pods, and attests what it enforces."""
@@ -131,6 +169,8 @@ class WorkloadClaim(Record):
     pods: tuple[Identifier, ...] = Field(min_length=1)
     period: Period
     description: Text
+    workload: Identifier | None = Field(default=None, description="the enrolled workload that it is said to be")
+    code: Digest | None = Field(default=None, description="digest of the code and configuration that ran")
 
 
 class Cluster(Record):
@@ -145,6 +185,7 @@ class Site(Record):
     links: tuple[Link, ...] = ()
     sensors: tuple[Sensor, ...] = ()
     reporters: tuple[Reporter, ...] = ()
+    meters: tuple[Meter, ...] = ()
     cabling: tuple[Wire, ...] = Field(default=(), description="every cable of the site that ends at a pod or a switch")
 
 
@@ -163,8 +204,11 @@ class Declaration(Record):
         if len(pods) > PODS_MAX:
             raise ValueError(f"{len(pods)} pods are more than {PODS_MAX}")
         _refuse_repeats("pod", pods)
-        # Anchors give keys to sensors and reporters by one list of names.
-        _refuse_repeats("sensor or reporter", [one.id for one in self.sensors] + [one.id for one in self.reporters])
+        # Anchors give keys to sensors, meters and reporters by one list of names.
+        _refuse_repeats("sensor, meter or reporter", [*self.observers, *(one.id for one in self.reporters)])
+        unfed = {name for meter in self.meters for name in meter.feeds} - {meter.id for meter in self.meters}
+        if unfed:
+            raise ValueError(f"meters feed meters that are not declared: {', '.join(sorted(unfed))}")
         _refuse_repeats("port", [end for site in self.sites for wire in site.cabling for end in wire_ends(wire)])
         _refuse_repeats("link of pod", [link.pod for site in self.sites for link in site.links])
         _refuse_repeats("claim", [claim.id for claim in self.claims])
@@ -182,6 +226,7 @@ class Declaration(Record):
             found += [(f"link of {link.pod}", (link.pod,)) for link in site.links]
             found += [(f"sensor {sensor.id}", (sensor.pod,)) for sensor in site.sensors]
             found += [(f"reporter {reporter.id}", reporter.pods) for reporter in site.reporters]
+            found += [(f"meter {meter.id}", meter.pods) for meter in site.meters]
         found += [(f"peers of {pod.id}", pod.peers) for pod in self.pods]
         return found
 
@@ -212,6 +257,15 @@ class Declaration(Record):
     @property
     def reporters(self) -> tuple[Reporter, ...]:
         return tuple(reporter for site in self.sites for reporter in site.reporters)
+
+    @property
+    def meters(self) -> tuple[Meter, ...]:
+        return tuple(meter for site in self.sites for meter in site.meters)
+
+    @property
+    def observers(self) -> tuple[str, ...]:
+        """The names of all sensors and meters: whatever makes a stream of segments."""
+        return (*(sensor.id for sensor in self.sensors), *(meter.id for meter in self.meters))
 
     def link(self, pod_id: str) -> Link | None:
         return next((link for site in self.sites for link in site.links if link.pod == pod_id), None)

@@ -3,8 +3,9 @@
 - `statement`: in-toto Statement v1 and the closed list of predicates, one per kind of evidence.
 - `envelope`: DSSE signing and verification; a `VerifiedStatement` can be built by `verify_envelope` only.
 - `problems`: the closed list of what can be wrong with evidence. A problem is named, never skipped.
-- `stream`: sequences of statements of one sensor: missing, repeated, forked, cloned, cut off.
+- `stream`: sequences of statements of one sensor or meter: missing, repeated, forked, cloned, cut off.
 - `bundle`: a folder or a tar archive that carries statements, payloads and ledger proofs.
+- `cutting`, `sealing`, `spool`: how collectors cut streams into segments, sign and chain them, and keep them on disk.
 - `receive`: a bundle and the reviewer's trust anchors in, `Evidence` out.
 
 Trust anchors come from the reviewer's side only. Ledger proofs are opaque bytes here; `review.py` verifies them.
@@ -20,15 +21,20 @@ from inspectorate.evidence.statement import (
     CablingSeen,
     CustodyEvent,
     DeclarationMade,
+    Enrolment,
+    EnrolmentOpened,
     FlowExportSegment,
     LimitAttested,
     Origin,
     PodLimit,
     PredicateType,
     Statement,
+    StreamSegment,
+    TelemetrySegment,
     WindowApproved,
     WindowEnd,
     WindowUsed,
+    WorkloadEnrolled,
     make_statement,
 )
 from inspectorate.evidence.stream import Segment, Stream, order_segments
@@ -41,6 +47,8 @@ __all__ = [
     "CablingSeen",
     "CustodyEvent",
     "DeclarationMade",
+    "Enrolment",
+    "EnrolmentOpened",
     "Evidence",
     "FlowExportSegment",
     "LimitAttested",
@@ -54,10 +62,13 @@ __all__ = [
     "Segment",
     "Statement",
     "Stream",
+    "StreamSegment",
+    "TelemetrySegment",
     "VerifiedStatement",
     "WindowApproved",
     "WindowEnd",
     "WindowUsed",
+    "WorkloadEnrolled",
     "bundle_contents",
     "make_statement",
     "order_segments",

@@ -29,11 +29,15 @@ from inspectorate.evidence.statement import (
     BundleManifest,
     CustodyEvent,
     DeclarationMade,
+    Enrolment,
+    EnrolmentOpened,
     FlowExportSegment,
     Predicate,
     Report,
     Statement,
+    TelemetrySegment,
     WindowApproved,
+    WorkloadEnrolled,
 )
 from inspectorate.keys import Role, SigningKey, TrustAnchor, TrustAnchors
 
@@ -163,20 +167,20 @@ def _may_sign(anchor: TrustAnchor, predicate: Predicate) -> bool:
     role, times = _role_and_times(predicate)
     if not all(anchor.may(role, time) for time in times):
         return False
-    if isinstance(predicate, WindowApproved):
+    if isinstance(predicate, WindowApproved | Enrolment):
         return predicate.by == anchor.name
     speaker = _speaker(predicate)
     return speaker is None or speaker in anchor.sensors
 
 
 def _speaker(predicate: Predicate) -> str | None:
-    """The sensor, reporter or approver that a predicate names as its source; an anchor must name it, too."""
+    """The sensor, reporter, approver or inspector that a predicate names as its source; an anchor must name it, too."""
     match predicate:
-        case FlowExportSegment():
+        case FlowExportSegment() | TelemetrySegment():
             return predicate.sensor
         case Report():
             return predicate.reporter
-        case WindowApproved():
+        case WindowApproved() | Enrolment():
             return predicate.by
         case _:
             return None
@@ -186,12 +190,16 @@ def _role_and_times(predicate: Predicate) -> tuple[Role, tuple[datetime, ...]]:
     match predicate:
         case DeclarationMade():
             return Role.DECLARATION, (predicate.made_at,)
-        case FlowExportSegment():
+        case FlowExportSegment() | TelemetrySegment():
             return Role.SENSOR, (predicate.period.start, predicate.period.end)
         case Report():
             return Role.SENSOR, (predicate.period.start, predicate.period.end)
         case WindowApproved():
             return Role.APPROVAL, (predicate.valid.start, predicate.valid.end)
+        case EnrolmentOpened():
+            return Role.INSPECTOR, (predicate.opened_at,)
+        case WorkloadEnrolled():
+            return Role.INSPECTOR, (predicate.period.start, predicate.period.end)
         case CustodyEvent():
             return Role.CUSTODY, (predicate.at,)
         case BundleManifest():

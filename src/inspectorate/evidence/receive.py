@@ -21,10 +21,22 @@ from datetime import datetime
 from inspectorate.evidence.bundle import Bundle
 from inspectorate.evidence.envelope import VerifiedStatement, verify_envelope
 from inspectorate.evidence.problems import Problem, ProblemKind, RejectedEvidence
-from inspectorate.evidence.statement import CustodyEvent, FlowExportSegment, Origin, Report, WindowApproved
+from inspectorate.evidence.statement import (
+    CustodyEvent,
+    Enrolment,
+    EnrolmentOpened,
+    FlowExportSegment,
+    Origin,
+    Report,
+    TelemetrySegment,
+    WindowApproved,
+    WorkloadEnrolled,
+)
 from inspectorate.evidence.stream import Segment, Stream, order_segments, segment_of
 from inspectorate.keys import TrustAnchors
 from inspectorate.quantities import Period
+
+_SEGMENTS = FlowExportSegment | TelemetrySegment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +47,7 @@ class Evidence:
     """By sensor; a sensor without usable segments is not in it."""
     custody: tuple[VerifiedStatement, ...]
     reports: tuple[VerifiedStatement, ...] = ()
-    """What reporters and approvers stated, with payloads in full, in order of the time of which they speak."""
+    """What reporters, approvers and inspectors stated, with payloads in full, in order of the time of which they speak."""
     problems: tuple[Problem, ...]
     payload: Callable[[str], bytes]
     """The bytes of a payload by its digest, checked as they are read."""
@@ -77,26 +89,25 @@ def receive(
     for verified in statements:
         # (2)
         if verified.digest in not_logged:
-            sensor = verified.predicate.sensor if isinstance(verified.predicate, FlowExportSegment) else None
-            span = verified.predicate.period if isinstance(verified.predicate, FlowExportSegment) else None
+            of_stream = verified.predicate if isinstance(verified.predicate, _SEGMENTS) else None
             problems.append(
                 Problem(
                     kind=ProblemKind.NOT_LOGGED,
                     subject=f"statement {verified.digest[:19]}…",
                     detail=not_logged[verified.digest],
-                    sensor=sensor,
-                    period=span,
+                    sensor=of_stream.sensor if of_stream else None,
+                    period=of_stream.period if of_stream else None,
                 )
             )
         elif isinstance(verified.predicate, CustodyEvent):
             custody.append(verified)
-        elif isinstance(verified.predicate, Report | WindowApproved):
+        elif isinstance(verified.predicate, Report | WindowApproved | Enrolment):
             missing = _missing_payload(bundle, verified)
             if missing is None:
                 reports.append(verified)
             else:
                 problems.append(missing)
-        elif isinstance(verified.predicate, FlowExportSegment):
+        elif isinstance(verified.predicate, _SEGMENTS):
             segment = segment_of(verified)
             fault = _payload_fault(bundle, segment)
             if fault is None:
@@ -130,22 +141,33 @@ def receive(
 
 
 def _time_of(verified: VerifiedStatement) -> tuple[datetime, str]:
-    spoken_of = verified.predicate.valid if isinstance(verified.predicate, WindowApproved) else None
-    period = verified.predicate.period if isinstance(verified.predicate, Report) else spoken_of
-    assert period is not None
-    return period.start, verified.digest
+    match verified.predicate:
+        case WindowApproved(valid=period) | Report(period=period) | WorkloadEnrolled(period=period):
+            return period.start, verified.digest
+        case EnrolmentOpened(opened_at=at):
+            return at, verified.digest
+        case other:
+            raise AssertionError(f"{type(other).__name__} is no report")
 
 
 def _missing_payload(bundle: Bundle, verified: VerifiedStatement) -> Problem | None:
     """Step 3 for reports: their payloads must be there. An approval names content that is none of the bundle's."""
-    if not isinstance(verified.predicate, Report):
-        return None
+    sensor: str | None = None
+    period: Period | None = None
+    match verified.predicate:
+        case Report(reporter=speaker, period=period):
+            sensor = speaker
+        case WorkloadEnrolled(by=speaker, period=period):
+            pass
+        case EnrolmentOpened(by=speaker):
+            pass
+        case _:
+            return None
     for subject in verified.statement.subject:
         if not bundle.has_payload(subject.digest_text):
             return Problem(
-                kind=ProblemKind.MISSING, subject=f"{subject.name} of {verified.predicate.reporter}",
-                detail="its payload is not in the bundle", sensor=verified.predicate.reporter,
-                period=verified.predicate.period,
+                kind=ProblemKind.MISSING, subject=f"{subject.name} of {speaker}",
+                detail="its payload is not in the bundle", sensor=sensor, period=period,
             )  # fmt: skip
     return None
 

@@ -35,6 +35,9 @@ class PredicateType(StrEnum):
     WINDOW_APPROVED = "https://inspectorate.example/window-approved/v1"
     WINDOW_USED = "https://inspectorate.example/window-used/v1"
     CABLING_SEEN = "https://inspectorate.example/cabling-seen/v1"
+    TELEMETRY = "https://inspectorate.example/telemetry/v1"
+    ENROLMENT_OPENED = "https://inspectorate.example/enrolment-opened/v1"
+    WORKLOAD_ENROLLED = "https://inspectorate.example/workload-enrolled/v1"
     BUNDLE = "https://inspectorate.example/bundle/v1"
 
 
@@ -59,8 +62,8 @@ class DeclarationMade(_Predicate):
     made_at: Time
 
 
-class FlowExportSegment(_Predicate):
-    """A stretch of one sensor's flow export, as its datagrams arrived (the subject).
+class StreamSegment(_Predicate):
+    """A stretch of what one sensor or meter reported (the subject).
 
     Segments of a stream are numbered from 0 and chained by digest, and the last says so: a hole in the middle, a cut
     at the end and a second history are all visible.
@@ -73,11 +76,8 @@ class FlowExportSegment(_Predicate):
         default=None, description="digest of the envelope of the segment before; none for the first"
     )
     final: bool
-    period: Period = Field(description="when the collector listened; datagrams or not")
-    media_type: Literal["application/vnd.tcpdump.pcap", "application/x-ndjson"]
+    period: Period = Field(description="when the collector listened, whether anything came or not")
     payload_bytes: int = Field(ge=0, le=PAYLOAD_BYTES_MAX)
-    datagrams: int = Field(ge=0)
-    dropped: int = Field(ge=0, description="datagrams that the kernel received and this collector never saw")
     recorder: Text
 
     @model_validator(mode="after")
@@ -85,6 +85,32 @@ class FlowExportSegment(_Predicate):
         if (self.sequence == 0) != (self.previous is None):
             raise ValueError("the first segment, and only the first, has no previous one")
         return self
+
+
+class FlowExportSegment(StreamSegment):
+    """A stretch of one sensor's flow export, as its datagrams arrived (the subject)."""
+
+    media_type: Literal["application/vnd.tcpdump.pcap", "application/x-ndjson"]
+    datagrams: int = Field(ge=0)
+    dropped: int = Field(ge=0, description="datagrams that the kernel received and this collector never saw")
+
+    @property
+    def entries(self) -> int:
+        """How many entries the payload holds, by the word of its recorder."""
+        return self.datagrams
+
+
+class TelemetrySegment(StreamSegment):
+    """A stretch of one meter's telemetry: a Parquet table of samples, or scrapes as an exporter showed them."""
+
+    media_type: Literal["application/vnd.apache.parquet", "text/plain; version=0.0.4"]
+    samples: int = Field(ge=0, description="rows of the table, or lines that are samples")
+    dropped: int = Field(ge=0, description="polls that failed, so that no sample stands for them")
+
+    @property
+    def entries(self) -> int:
+        """How many entries the payload holds, by the word of its recorder."""
+        return self.samples
 
 
 class CustodyAction(StrEnum):
@@ -180,6 +206,42 @@ class CablingSeen(Report):
     node: Identifier = Field(description="where it was asked")
 
 
+class Enrolment(_Predicate):
+    """What an inspector says of one enrolment session: which workload, on which pods."""
+
+    session: Identifier
+    by: Identifier = Field(description="the inspector: the name of the anchor whose key signs")
+    workload: Identifier
+    pods: tuple[Identifier, ...] = Field(min_length=1, max_length=20_000)
+
+
+class EnrolmentOpened(Enrolment):
+    """An inspector with code access saw what runs. The subject is the manifest: hardware, software, operating range."""
+
+    code: Digest = Field(description="digest of the code and configuration that the inspector read")
+    opened_at: Time
+
+
+class WorkloadEnrolled(Enrolment):
+    """The inspector closes the session. The subject is the workload signature that came of the recorded references."""
+
+    opened: Digest = Field(description="digest of the envelope that opened the session")
+    code: Digest
+    period: Period = Field(description="from the opening to the closing of the session")
+    references: tuple[Digest, ...] = Field(
+        min_length=1,
+        max_length=100_000,
+        description="digests of the payloads of telemetry on which the signature rests",
+    )
+    valid_until: Time
+
+    @model_validator(mode="after")
+    def _valid_forward(self) -> Self:
+        if self.valid_until <= self.period.end:
+            raise ValueError("a workload signature must be valid beyond the end of its session")
+        return self
+
+
 class FileEntry(Record):
     digest: Digest
     size: int = Field(ge=0)
@@ -200,6 +262,9 @@ Predicate = (
     | WindowApproved
     | WindowUsed
     | CablingSeen
+    | TelemetrySegment
+    | EnrolmentOpened
+    | WorkloadEnrolled
     | BundleManifest
 )
 
@@ -211,6 +276,9 @@ PREDICATES: dict[PredicateType, type[Predicate]] = {
     PredicateType.WINDOW_APPROVED: WindowApproved,
     PredicateType.WINDOW_USED: WindowUsed,
     PredicateType.CABLING_SEEN: CablingSeen,
+    PredicateType.TELEMETRY: TelemetrySegment,
+    PredicateType.ENROLMENT_OPENED: EnrolmentOpened,
+    PredicateType.WORKLOAD_ENROLLED: WorkloadEnrolled,
     PredicateType.BUNDLE: BundleManifest,
 }
 

@@ -1,4 +1,4 @@
-"""Streams: the segments of one sensor, put in order, and everything that is wrong with the order.
+"""Streams: the segments of one sensor or meter, put in order, and everything that is wrong with the order.
 
 Procedure (`order_segments`):
 
@@ -23,7 +23,7 @@ from itertools import pairwise
 
 from inspectorate.evidence.envelope import VerifiedStatement
 from inspectorate.evidence.problems import Problem, ProblemKind
-from inspectorate.evidence.statement import FlowExportSegment, Origin
+from inspectorate.evidence.statement import FlowExportSegment, Origin, TelemetrySegment
 from inspectorate.keys import Holder
 from inspectorate.quantities import Period, merge_periods
 
@@ -43,7 +43,7 @@ class Segment:
     """Digest of the payload."""
     payload_bytes: int
     media_type: str
-    datagrams: int
+    entries: int
     dropped: int
     final: bool
     origin: Origin
@@ -67,9 +67,9 @@ class Stream:
 
 
 def segment_of(verified: VerifiedStatement) -> Segment:
-    """The segment in a verified flow-export statement."""
+    """The segment in a verified statement of a sensor or meter."""
     predicate = verified.predicate
-    assert isinstance(predicate, FlowExportSegment)
+    assert isinstance(predicate, FlowExportSegment | TelemetrySegment)
     return Segment(
         sensor=predicate.sensor,
         stream=predicate.stream,
@@ -80,7 +80,7 @@ def segment_of(verified: VerifiedStatement) -> Segment:
         payload=verified.statement.subject[0].digest_text,
         payload_bytes=predicate.payload_bytes,
         media_type=predicate.media_type,
-        datagrams=predicate.datagrams,
+        entries=predicate.entries,
         dropped=predicate.dropped,
         final=predicate.final,
         origin=predicate.origin,
@@ -162,7 +162,7 @@ def _without_repeats(found: list[Segment], problems: list[Problem]) -> list[Segm
     """One of each content: a statement that was merely signed again says nothing new."""
     distinct: dict[tuple[object, ...], Segment] = {}
     for segment in found:
-        content = (segment.payload, segment.period, segment.previous, segment.final, segment.datagrams, segment.dropped)
+        content = (segment.payload, segment.period, segment.previous, segment.final, segment.entries, segment.dropped)
         if content in distinct:
             problems.append(
                 _problem(ProblemKind.DUPLICATED, segment, "the same segment is there under another envelope")
@@ -211,7 +211,7 @@ def _refuse_clones(segments: list[Segment], problems: list[Problem]) -> list[Seg
     """Step 6. Empty segments are alike without being copies."""
     by_payload: dict[str, list[Segment]] = defaultdict(list)
     for segment in segments:
-        if segment.datagrams:
+        if segment.entries:
             by_payload[segment.payload].append(segment)
     dropped: set[str] = set()
     for members in by_payload.values():

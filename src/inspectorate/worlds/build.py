@@ -29,15 +29,16 @@ from inspectorate.evidence import Memory, ProblemKind
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.interconnect.segments import Datagrams
 from inspectorate.quantities import Period, to_ns
-from inspectorate.worlds import gateway, model
+from inspectorate.worlds import gateway, model, telemetry_site
 from inspectorate.worlds.catalogue import CATALOGUE, WorldSpec
-from inspectorate.worlds.cheats import CHEATS, Breach, breach_of
+from inspectorate.worlds.cheats import CHEATS, Breach, Plan, breach_of
 from inspectorate.worlds.exporter import SOUND, export
 from inspectorate.worlds.faults import FAULTS, Problems, Tampering
 from inspectorate.worlds.model import NS_PER_S
 from inspectorate.worlds.packets import Flows, Ints, interval_totals
 from inspectorate.worlds.seal import Sealing, collect, key_of, make_anchors, seal_bundle
 from inspectorate.worlds.site import SimSite, declare, draw_site
+from inspectorate.worlds.telemetry import NOT_TRAINING, Trains
 from inspectorate.worlds.traffic import honest_traffic
 
 AGREEMENT = "inference-only"
@@ -160,14 +161,14 @@ def build_world(
             raise InputError(f"{observed_s} s is not within the {site.duration_s} s of the world")
         period = Period(start=site.start, end=site.start + timedelta(seconds=observed_s))
         received = tuple(_until(part, period) for part in received)
-    asked = gateway.reporters(site, terms)
-    declaration = declare(site, terms, period, reporters=asked, cabling=gateway.cabling(site) if asked else ())
+    declaration = _declared(site, terms, period)
     sealing = seal_bundle(
         collect(received, period),
         seed=seed,
         declaration=declaration,
         tampering=tampering,
         stated=gateway.state(declaration, terms, key_of(seed, "collector")),
+        measured=telemetry_site.measure(declaration, terms, site, flows, _training(spec, plan), seed),
     )
     breaches = (breach_of(cheat, site, plan),) if cheat and plan else ()
     return World(
@@ -175,7 +176,7 @@ def build_world(
         seed=seed,
         agreement=terms,
         declaration=declaration,
-        anchors=make_anchors(seed, [s.id for s in declaration.sensors] + [r.id for r in declaration.reporters], period),
+        anchors=_anchors(declaration, site, seed),
         files=Memory(sealing.files, where=f"simulated world {spec.name}, seed {seed}"),
         contents=sealing.files,
         as_of=period.end + timedelta(hours=1),
@@ -184,6 +185,25 @@ def build_world(
         flows=flows,
         received=received,
     )
+
+
+def _declared(site: SimSite, terms: Agreement, period: Period) -> Declaration:
+    """What the operator declares, with the reporters and meters that the agreement asks for."""
+    asked = gateway.reporters(site, terms)
+    declaration = declare(site, terms, period, reporters=asked, cabling=gateway.cabling(site) if asked else ())
+    return telemetry_site.declared(declaration, site, terms)
+
+
+def _anchors(declaration: Declaration, site: SimSite, seed: int) -> TrustAnchors:
+    collected = [*telemetry_site.collected(declaration), *(reporter.id for reporter in declaration.reporters)]
+    return make_anchors(seed, collected, declaration.period, telemetry_site.anchors(declaration, site, seed))
+
+
+def _training(spec: WorldSpec, plan: Plan | None) -> Trains:
+    """Which pods compute for the cheat, if it trains anything."""
+    if plan is None or spec.cheat in NOT_TRAINING:
+        return Trains()
+    return Trains(pods=plan.pods, start_s=plan.start_s, end_s=plan.end_s)
 
 
 @cache

@@ -19,9 +19,10 @@ from datetime import timedelta
 from inspectorate.canonical import digest_of
 from inspectorate.declaration import Declaration
 from inspectorate.evidence import Origin
+from inspectorate.evidence.sealing import Sealer
 from inspectorate.keys import Holder, LedgerAnchor, Role, SigningKey, TrustAnchor, TrustAnchors
 from inspectorate.ledger import KeyKind, MemoryLog, VerifierKey
-from inspectorate.mechanisms.interconnect.collector import ClosedSegment, Collector, Sealer
+from inspectorate.mechanisms.interconnect.collector import ClosedSegment, Collector
 from inspectorate.mechanisms.interconnect.segments import Datagrams
 from inspectorate.quantities import Period, to_ns
 from inspectorate.submission import ledger_entry, submit
@@ -30,9 +31,11 @@ from inspectorate.worlds.exporter import endpoint
 from inspectorate.worlds.faults import Sealed, Segments, Tampering
 from inspectorate.worlds.gateway import Filed
 from inspectorate.worlds.model import NS_PER_S
+from inspectorate.worlds.telemetry import Measured
 
 LEDGER_ORIGIN = "simulated-site.example/log"
 STREAM = "simulated-stream"
+NOTHING_MEASURED = Measured()
 RECORDER = "inspectorate worlds: simulated"
 _MARGIN = timedelta(days=1)
 
@@ -42,7 +45,7 @@ def key_of(seed: int, name: str) -> SigningKey:
     return SigningKey(hashlib.sha256(f"simulated world {seed}: {name}".encode()).digest())
 
 
-def make_anchors(seed: int, sensors: Sequence[str], period: Period) -> TrustAnchors:
+def make_anchors(seed: int, sensors: Sequence[str], period: Period, others: Sequence[TrustAnchor] = ()) -> TrustAnchors:
     """What a reviewer of a simulated site trusts; every name says that it is simulated."""
 
     def anchor(name: str, holder: Holder, role: Role, speaks_for: tuple[str, ...] = ()) -> TrustAnchor:
@@ -62,6 +65,7 @@ def make_anchors(seed: int, sensors: Sequence[str], period: Period) -> TrustAnch
             anchor("operator", Holder.PROVER, Role.DECLARATION),
             anchor("collector", Holder.VERIFIER, Role.SENSOR, tuple(sensors)),
             anchor("bundler", Holder.PROVER, Role.BUNDLE),
+            *others,
         ),
         ledgers=(LedgerAnchor(origin=LEDGER_ORIGIN, key=log_key.text),),
     )
@@ -109,8 +113,9 @@ def seal_bundle(
     declaration: Declaration,
     tampering: Tampering | None = None,
     stated: Sequence[Filed] = (),
+    measured: Measured = NOTHING_MEASURED,
 ) -> Sealing:
-    """Steps 2 to 4. `stated` is what reporters said, logged after the segments."""
+    """Steps 2 to 4. `stated` is what reporters said, logged after the segments; `measured` comes last."""
     if tampering is not None and tampering.reshape is not None:
         segments = tampering.reshape(segments)
     payloads: dict[str, bytes] = {}
@@ -128,11 +133,14 @@ def seal_bundle(
     log.append([ledger_entry(item.envelope) for item in everything if item.logged])
     if stated:
         log.append([ledger_entry(envelope) for envelope, _ in stated])
+    if measured.envelopes:
+        log.append([ledger_entry(envelope) for envelope in measured.envelopes])
     bundled = [item for item in everything if item.bundled]
     contents = submit(
-        envelopes=[*(item.envelope for item in bundled), *(envelope for envelope, _ in stated)],
+        envelopes=[*(item.envelope for item in bundled), *(envelope for envelope, _ in stated), *measured.envelopes],
         payloads={item.payload: payloads[item.payload] for item in bundled}
-        | {digest_of(payload): payload for _, payload in stated},
+        | {digest_of(payload): payload for _, payload in stated}
+        | dict(measured.payloads),
         declaration=declaration,
         declaration_key=key_of(seed, "operator"),
         log=log,

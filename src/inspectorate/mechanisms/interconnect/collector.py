@@ -8,9 +8,8 @@ Procedure:
 3. A segment without datagrams is written too: "I listened and nothing came".
 4. A stretch in which this process did not come to turn (it was suspended, or the clock was set forward) is one empty
    segment, whatever its length: it shows as silence of the sensor, and earns nothing.
-5. A closed segment is sealed in order: payload hashed and written, statement signed with the digest of the one before and
-   written, then reported (`on_statement`). Each file is durable before the next step. So a crash at any moment leaves
-   whole statements whose payloads are there, and no other.
+5. A closed segment is sealed in order (`evidence.sealing`): a crash at any moment leaves whole statements whose payloads
+   are there, and no other.
 6. At the end every stream gets a last segment that says so. A stream without one was cut off; the reader sees that.
 
 Rules:
@@ -20,37 +19,39 @@ Rules:
 - Losses count in the segment of the next datagram that arrived after them, or of the moment when the socket was found empty.
 - If segments cannot be written as fast as they come, receiving stops, the kernel drops, and the drops are counted.
 
-`Collector` is pure: times come as arguments, closed segments leave through a function. `Sealer` needs no clock.
-Not done here: repair of a ledger that missed a statement because the process died between writing and `on_statement`.
+`Collector` is pure: times come as arguments, closed segments leave through a function. Where segments end is `evidence.cutting`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import selectors
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal
 
 import numpy as np
 
-from inspectorate.canonical import digest_of
-from inspectorate.errors import InputError
-from inspectorate.evidence import FlowExportSegment, Origin, make_statement, sign_statement
-from inspectorate.keys import SigningKey
+from inspectorate.evidence import FlowExportSegment
+from inspectorate.evidence.cutting import PAYLOAD_BYTES_TARGET, SEGMENT_S_MAX, SEGMENT_S_MIN, Cutter, Open
+from inspectorate.evidence.sealing import Closed, Sealer, SealingThread
+from inspectorate.evidence.spool import Spool
 from inspectorate.mechanisms.interconnect.receive import Receiver
 from inspectorate.mechanisms.interconnect.segments import MEDIA_TYPE, NS_PER_S, Datagrams, Endpoint, SegmentWriter
-from inspectorate.quantities import Period, from_ns
 
-PAYLOAD_BYTES_TARGET = 48 * 1024 * 1024
-"""A segment ends before it grows beyond this; one batch of datagrams (17 MB at most) always fits below the 64 MiB limit."""
-SEGMENT_S_MIN, SEGMENT_S_MAX = 0.1, 3600.0
-PENDING_BYTES_MAX = 256 * 1024 * 1024
-"""Closed segments that wait for the disk. Beyond this, receiving waits."""
+__all__ = [
+    "PAYLOAD_BYTES_TARGET",
+    "SEGMENT_S_MAX",
+    "SEGMENT_S_MIN",
+    "ClosedSegment",
+    "Collector",
+    "Count",
+    "Sealer",
+    "SealingThread",
+    "Spool",
+    "run",
+]
+
 LINGER_NS = 50_000_000
 """A segment whose time is over stays open this long, for datagrams that are stamped but not yet in the socket's queue."""
 PAUSE_S_MAX = 0.01
@@ -60,23 +61,18 @@ PAUSE_BYTES_PER_S = 500_000_000
 1.1 kB, each of which takes 2.3 kB in the kernel."""
 BATCHES_PER_TURN = 4
 """How long one busy sensor may hold up the others."""
-_US = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClosedSegment:
-    """A segment that will not change any more: payload in chunks, period [start_ns, end_ns) in whole microseconds."""
+class ClosedSegment(Closed):
+    """A segment of flow export, or of readings of counters, that will not change any more."""
 
-    sensor: str
-    sequence: int
-    final: bool
-    start_ns: int
-    end_ns: int
-    chunks: tuple[bytes | memoryview, ...]
-    size_bytes: int
     datagrams: int
     dropped: int
     media_type: Literal["application/vnd.tcpdump.pcap", "application/x-ndjson"] = MEDIA_TYPE
+
+    def predicate(self, **common: Any) -> FlowExportSegment:
+        return FlowExportSegment(**common, media_type=self.media_type, datagrams=self.datagrams, dropped=self.dropped)
 
 
 @dataclass(kw_only=True)
@@ -90,14 +86,10 @@ class Count:
 
 
 @dataclass(kw_only=True)
-class _Open:
-    """The segment of a sensor that is being written."""
+class _Content:
+    """What is in the segment of a sensor that is being written."""
 
     writer: SegmentWriter
-    sequence: int
-    start_ns: int
-    end_ns: int
-    latest_ns: int
     dropped_before: int
     dropped_total: int
 
@@ -114,205 +106,71 @@ class Collector:
         segment_s: float = 30.0,
         payload_bytes_max: int = PAYLOAD_BYTES_TARGET,
     ) -> None:
-        if not SEGMENT_S_MIN <= segment_s <= SEGMENT_S_MAX:
-            raise InputError(
-                f"{segment_s} s is not between {SEGMENT_S_MIN} and {SEGMENT_S_MAX:.0f} s", where="segment length"
-            )
-        self._segment_ns = round(segment_s * 1e6) * _US
         self._payload_bytes_max = payload_bytes_max
         self._sink = sink
         self._sensors = dict(sensors)
-        self._closed = False
         self.counts = {sensor: Count() for sensor in sensors}
-        start_ns = start_ns // _US * _US
         # (1)
-        self._open = {sensor: self._begin(sensor, 0, start_ns, dropped=0) for sensor in sensors}
+        self._cutter = Cutter(sensors, self._begin, self._closed, start_ns=start_ns, segment_s=segment_s)
 
     def next_end_ns(self) -> int:
         """When the next segment is due to end, lingering included."""
-        return min(segment.end_ns for segment in self._open.values()) + LINGER_NS
+        return self._cutter.next_end_ns() + LINGER_NS
 
     def feed(self, datagrams: Datagrams) -> None:
         """Take what a receiver handed over. Content is copied."""
         sensor, count = datagrams.sensor, len(datagrams)
-        segment = self._open[sensor]
+        segment = self._cutter[sensor]
         arrival_ns = np.maximum.accumulate(np.maximum(datagrams.arrival_ns, segment.latest_ns))
         first = 0
         while first < count:
             # (2)
-            segment = self._advance(sensor, int(arrival_ns[first]))
+            segment = self._cutter.advance(sensor, int(arrival_ns[first]))
             arrival_ns = np.maximum(arrival_ns, segment.start_ns)
             last = int(np.searchsorted(arrival_ns, segment.end_ns))
             part = datagrams.part(first, last, arrival_ns)
-            if segment.writer.datagrams and segment.writer.size_bytes + part.record_bytes > self._payload_bytes_max:
-                self._end(sensor, (segment.latest_ns // _US + 1) * _US)
+            writer = segment.content.writer
+            if writer.datagrams and writer.size_bytes + part.record_bytes > self._payload_bytes_max:
+                self._cutter.end_early(sensor)
                 continue
-            segment.writer.append(part)
+            writer.append(part)
             segment.latest_ns = int(arrival_ns[last - 1])
-            segment.dropped_total = int(part.dropped_total[-1])
+            segment.content.dropped_total = int(part.dropped_total[-1])
             self.counts[sensor].datagrams += len(part)
             self.counts[sensor].content_bytes += int(part.lengths.sum())
             first = last
         if datagrams.drained:
-            segment.dropped_total = datagrams.dropped_after
-        self.counts[sensor].dropped = segment.dropped_total
+            segment.content.dropped_total = datagrams.dropped_after
+        self.counts[sensor].dropped = segment.content.dropped_total
 
     def tick(self, sensor: str, now_ns: int) -> None:
         """Say that every datagram of a sensor that had arrived at `now_ns` has been fed: ends what is over."""
-        self._advance(sensor, now_ns - LINGER_NS)
+        self._cutter.advance(sensor, now_ns - LINGER_NS)
 
     def close(self, now_ns: int) -> None:
         """End every stream (step 6). Idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        for sensor in self._sensors:
-            segment = self._advance(sensor, now_ns)
-            # At least a microsecond long, and beyond its last datagram.
-            end_ns = max(now_ns // _US * _US, (segment.latest_ns // _US + 1) * _US)
-            self._end(sensor, end_ns, final=True)
+        self._cutter.close(now_ns)
 
-    def _advance(self, sensor: str, now_ns: int) -> _Open:
-        """The open segment of a sensor, once all that are over at `now_ns` are closed."""
-        segment = self._open[sensor]
-        if now_ns >= segment.end_ns:
-            segment = self._end(sensor, segment.end_ns)
-        if now_ns >= segment.end_ns:
-            # (4)
-            segment = self._end(sensor, now_ns // self._segment_ns * self._segment_ns)
-        return segment
+    def _begin(self, sensor: str, former: _Content | None) -> _Content:
+        dropped = former.dropped_total if former else 0
+        return _Content(writer=SegmentWriter(self._sensors[sensor]), dropped_before=dropped, dropped_total=dropped)
 
-    def _begin(self, sensor: str, sequence: int, start_ns: int, *, dropped: int) -> _Open:
-        return _Open(
-            writer=SegmentWriter(self._sensors[sensor]),
-            sequence=sequence,
-            start_ns=start_ns,
-            end_ns=(start_ns // self._segment_ns + 1) * self._segment_ns,
-            latest_ns=start_ns,
-            dropped_before=dropped,
-            dropped_total=dropped,
-        )
-
-    def _end(self, sensor: str, end_ns: int, *, final: bool = False) -> _Open:
-        """Close the open segment at `end_ns` and begin the next there (3)."""
-        segment = self._open[sensor]
-        closed = ClosedSegment(
-            sensor=sensor,
-            sequence=segment.sequence,
-            final=final,
-            start_ns=segment.start_ns,
-            end_ns=end_ns,
-            chunks=segment.writer.chunks,
-            size_bytes=segment.writer.size_bytes,
-            datagrams=segment.writer.datagrams,
-            dropped=segment.dropped_total - segment.dropped_before,
-        )
-        following = self._begin(sensor, segment.sequence + 1, end_ns, dropped=segment.dropped_total)
-        self._open[sensor] = following
+    def _closed(self, sensor: str, segment: Open[_Content], end_ns: int, final: bool) -> None:
+        content = segment.content
         self.counts[sensor].segments += 1
-        self._sink(closed)
-        return following
-
-
-class Spool(Protocol):
-    """Where sealed files go. `put` returns when the file is durable, whole and under its name."""
-
-    def put(self, name: str, chunks: Sequence[bytes | memoryview]) -> None: ...
-
-
-class Sealer:
-    """Signs closed segments, chains them and writes them (step 5)."""
-
-    def __init__(
-        self,
-        spool: Spool,
-        key: SigningKey,
-        *,
-        stream: str,
-        origin: Origin,
-        recorder: str,
-        on_statement: Callable[[bytes], None] | None = None,
-    ) -> None:
-        self._spool = spool
-        self._key = key
-        self._stream = stream
-        self._origin = origin
-        self._recorder = recorder
-        self._on_statement = on_statement
-        self._previous: dict[str, str] = {}
-        self._sound = True
-
-    def seal(self, closed: ClosedSegment) -> None:
-        """Write payload and statement, then report the raw SHA-256 of the statement's envelope.
-
-        After a fault it seals no more (`ValueError`): what came next would be chained over a hole.
-        """
-        if not self._sound:
-            raise ValueError("sealing failed before; a stream ends there")
-        self._sound = False
-        hasher = hashlib.sha256()
-        for chunk in closed.chunks:
-            hasher.update(chunk)
-        payload = hasher.hexdigest()
-        self._spool.put(f"payloads/{payload}", closed.chunks)
-        predicate = FlowExportSegment(
-            origin=self._origin,
-            sensor=closed.sensor,
-            stream=self._stream,
-            sequence=closed.sequence,
-            previous=self._previous.get(closed.sensor),
-            final=closed.final,
-            period=Period(start=from_ns(closed.start_ns), end=from_ns(closed.end_ns)),
-            media_type=closed.media_type,
-            payload_bytes=closed.size_bytes,
-            datagrams=closed.datagrams,
-            dropped=closed.dropped,
-            recorder=self._recorder,
+        self._sink(
+            ClosedSegment(
+                sensor=sensor,
+                sequence=segment.sequence,
+                final=final,
+                start_ns=segment.start_ns,
+                end_ns=end_ns,
+                chunks=content.writer.chunks,
+                size_bytes=content.writer.size_bytes,
+                datagrams=content.writer.datagrams,
+                dropped=content.dropped_total - content.dropped_before,
+            )
         )
-        envelope = sign_statement(make_statement(predicate, {"payload": f"sha256:{payload}"}), self._key)
-        digest = digest_of(envelope)
-        hexadecimal = digest.removeprefix("sha256:")
-        self._spool.put(f"statements/{hexadecimal}.json", [envelope])
-        self._previous[closed.sensor] = digest
-        if self._on_statement is not None:
-            self._on_statement(bytes.fromhex(hexadecimal))
-        self._sound = True
-
-
-class SealingThread:
-    """Seals in the background, in order, so that receiving goes on while a disk takes its time.
-
-    Any fault of sealing is raised by the next `put`, or at the end of the context.
-    """
-
-    def __init__(self, seal: Callable[[ClosedSegment], None]) -> None:
-        self._seal = seal
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sealing")
-        self._pending: deque[tuple[Future[None], int]] = deque()
-        self._pending_bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._executor.shutdown(wait=True)
-        if kind is None:
-            while self._pending:
-                self._settle()
-
-    def put(self, closed: ClosedSegment) -> None:
-        """Hand over a closed segment; waits while too much is pending. Raises what sealing failed with."""
-        while self._pending and (self._pending[0][0].done() or self._pending_bytes > PENDING_BYTES_MAX):
-            self._settle()
-        self._pending.append((self._executor.submit(self._seal, closed), closed.size_bytes))
-        self._pending_bytes += closed.size_bytes
-
-    def _settle(self) -> None:
-        future, size_bytes = self._pending.popleft()
-        self._pending_bytes -= size_bytes
-        future.result()
 
 
 def run(

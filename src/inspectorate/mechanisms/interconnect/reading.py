@@ -93,7 +93,7 @@ class ExportReader:
     def read(self, segment: Segment, data: bytes) -> Iterator[Batch]:
         blocks = [block["arrival_ns"].copy() for block in Capture(data, Limits()).datagrams()]
         self.arrivals += blocks
-        if sum(map(len, blocks)) != segment.datagrams:
+        if sum(map(len, blocks)) != segment.entries:
             self._miscounted += 1
         for batch in self._decoder.decode_segment(data):
             if len(batch.records):

@@ -6,7 +6,7 @@ Procedure, as for datagrams (`collector`):
 2. A reading belongs to the segment in whose period its answer came. A segment ends at the next multiple of its length since 1970.
 3. A poll that failed leaves no reading, and is counted: it shows as a gap. A segment without readings is written too.
 4. A stretch in which this process did not come to turn is one empty segment, whatever its length.
-5. Closed segments leave through a function, in order; `collector.Sealer` signs and chains them.
+5. Closed segments leave through a function, in order; `evidence.sealing` signs and chains them.
 
 Nothing is left out because it is odd: what goes back, jumps or repeats itself is for the reader to name.
 """
@@ -18,18 +18,13 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
-from inspectorate.mechanisms.interconnect.collector import (
-    PAYLOAD_BYTES_TARGET,
-    SEGMENT_S_MAX,
-    SEGMENT_S_MIN,
-    ClosedSegment,
-)
+from inspectorate.evidence.cutting import PAYLOAD_BYTES_TARGET, SEGMENT_S_MAX, Cutter, Open
+from inspectorate.mechanisms.interconnect.collector import ClosedSegment
 from inspectorate.mechanisms.interconnect.counters.lines import MEDIA_TYPE, line_of
 from inspectorate.mechanisms.interconnect.counters.readings import Port, Reading
 
 SENSORS_MAX = 4_096
 EVERY_S_MIN = 0.05
-_US = 1_000
 
 
 class Source(Protocol):
@@ -49,11 +44,7 @@ class Polled:
 
 
 @dataclass(kw_only=True)
-class _Open:
-    sequence: int
-    start_ns: int
-    end_ns: int
-    latest_ns: int
+class _Content:
     lines: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
 
@@ -73,17 +64,13 @@ class CounterRecorder:
             raise InputError(
                 f"{len(sensors)} sensors cannot be recorded", remedy=f"give 1 to {SENSORS_MAX}, each with a port"
             )
-        if not SEGMENT_S_MIN <= segment_s <= SEGMENT_S_MAX:
-            raise InputError(
-                f"{segment_s} s is not between {SEGMENT_S_MIN} and {SEGMENT_S_MAX:.0f} s", where="segment length"
-            )
-        self._segment_ns = round(segment_s * 1e6) * _US
         self._sensors = dict(sensors)
         self._sink = sink
-        self._closed = False
         self.counts = {sensor: Polled() for sensor in sensors}
         # (1)
-        self._open = {sensor: self._begin(0, start_ns // _US * _US) for sensor in sensors}
+        self._cutter = Cutter(
+            sensors, lambda _sensor, _former: _Content(), self._closed, start_ns=start_ns, segment_s=segment_s
+        )
 
     def feed(self, readings: tuple[Reading, ...]) -> None:
         """Take the readings of one poll: each sensor keeps those of its ports."""
@@ -96,64 +83,43 @@ class CounterRecorder:
     def tick(self, now_ns: int) -> None:
         """Say that all readings of before `now_ns` have been fed: ends what is over."""
         for sensor in self._sensors:
-            self._advance(sensor, now_ns)
+            self._cutter.advance(sensor, now_ns)
 
     def close(self, now_ns: int) -> None:
         """End every stream. Idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        for sensor in self._sensors:
-            segment = self._advance(sensor, now_ns)
-            self._end(sensor, max(now_ns // _US * _US, (segment.latest_ns // _US + 1) * _US), final=True)
+        self._cutter.close(now_ns)
 
     def _take(self, sensor: str, reading: Reading) -> None:
         # (2)
-        segment = self._advance(sensor, reading.time_ns)
+        segment = self._cutter.advance(sensor, reading.time_ns)
         # Times in a segment never decrease, and lie within it: a clock that was set back shows as age.
         late = max(0, segment.latest_ns - reading.time_ns)
         line = line_of(
             replace(reading, time_ns=reading.time_ns + late, age_ns=reading.age_ns + late) if late else reading
         )
-        if segment.size_bytes + len(line) > PAYLOAD_BYTES_TARGET:
-            segment = self._end(sensor, (segment.latest_ns // _US + 1) * _US)
-        segment.lines.append(line)
-        segment.size_bytes += len(line)
+        if segment.content.size_bytes + len(line) > PAYLOAD_BYTES_TARGET:
+            segment = self._cutter.end_early(sensor)
+        segment.content.lines.append(line)
+        segment.content.size_bytes += len(line)
         segment.latest_ns = max(segment.latest_ns, reading.time_ns)
         self.counts[sensor].readings += 1
 
-    def _advance(self, sensor: str, now_ns: int) -> _Open:
-        segment = self._open[sensor]
-        if now_ns >= segment.end_ns:
-            segment = self._end(sensor, segment.end_ns)
-        if now_ns >= segment.end_ns:
-            # (4)
-            segment = self._end(sensor, now_ns // self._segment_ns * self._segment_ns)
-        return segment
-
-    def _begin(self, sequence: int, start_ns: int) -> _Open:
-        end_ns = (start_ns // self._segment_ns + 1) * self._segment_ns
-        return _Open(sequence=sequence, start_ns=start_ns, end_ns=end_ns, latest_ns=start_ns)
-
-    def _end(self, sensor: str, end_ns: int, *, final: bool = False) -> _Open:
-        segment = self._open[sensor]
-        closed = ClosedSegment(
-            sensor=sensor,
-            sequence=segment.sequence,
-            final=final,
-            start_ns=segment.start_ns,
-            end_ns=end_ns,
-            chunks=tuple(segment.lines),
-            size_bytes=segment.size_bytes,
-            datagrams=len(segment.lines),
-            dropped=0,
-            media_type=MEDIA_TYPE,
-        )
-        following = self._begin(segment.sequence + 1, end_ns)
-        self._open[sensor] = following
+    def _closed(self, sensor: str, segment: Open[_Content], end_ns: int, final: bool) -> None:
         self.counts[sensor].segments += 1
-        self._sink(closed)
-        return following
+        self._sink(
+            ClosedSegment(
+                sensor=sensor,
+                sequence=segment.sequence,
+                final=final,
+                start_ns=segment.start_ns,
+                end_ns=end_ns,
+                chunks=tuple(segment.content.lines),
+                size_bytes=segment.content.size_bytes,
+                datagrams=len(segment.content.lines),
+                dropped=0,
+                media_type=MEDIA_TYPE,
+            )
+        )
 
 
 @dataclass(kw_only=True)

@@ -65,7 +65,7 @@ class CounterReader:
             self._builder.add(reading)
             times.append(reading.time_ns)
         self.arrivals.append(np.array(times, np.int64))
-        self._miscounted += self._report.lines - lines != segment.datagrams
+        self._miscounted += self._report.lines - lines != segment.entries
         yield from ()
 
     def readings(self) -> Readings:

@@ -1,0 +1,190 @@
+"""`inspectorate telemetry`: is telemetry a measurement? Copies, replays, stuck sensors; two meters of one load; their clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
+from inspectorate.errors import InputError
+from inspectorate.mechanisms.workloads.integrity.clock import compare_clocks
+from inspectorate.mechanisms.workloads.integrity.clones import copy_groups, find_copies
+from inspectorate.mechanisms.workloads.integrity.findings import SeriesFinding
+from inspectorate.mechanisms.workloads.integrity.frozen import sensor_findings
+from inspectorate.mechanisms.workloads.integrity.match import faster, match
+from inspectorate.mechanisms.workloads.integrity.replay import near_replays, replay_findings
+from inspectorate.mechanisms.workloads.integrity.series import Series, ordered
+from inspectorate.mechanisms.workloads.integrity.survey import copy_finding
+from inspectorate.mechanisms.workloads.telemetry.frame import Samples
+from inspectorate.mechanisms.workloads.telemetry.report import ReadReport
+from inspectorate.mechanisms.workloads.telemetry.smi import read_smi
+from inspectorate.mechanisms.workloads.telemetry.table import read_table
+
+EXIT_INCONCLUSIVE, EXIT_INVALID = 10, 30
+SHOWN_MAX = 40
+FILE_BYTES_MAX = 1 << 30
+
+signal_option = click.option("--signal", default="power_w", show_default=True, help="The signal that is looked at.")
+
+
+@click.group()
+def telemetry() -> None:
+    """Check whether telemetry is what meters measured."""
+
+
+@telemetry.command()
+@click.argument("files", nargs=-1, required=True, type=EXISTING_FILE)
+@click.option("--reference", "references", multiple=True, type=EXISTING_FILE,
+              help="What may have been replayed: an enrolment's references, an earlier period.")  # fmt: skip
+@click.option("--exact-only", is_flag=True, help="Look for copies of equal values only.")
+@signal_option
+@json_option
+def check(files: tuple[Path, ...], references: tuple[Path, ...], exact_only: bool, signal: str, as_json: bool) -> None:
+    """Look in FILES for copies, replays, and sensors that do not measure.
+
+    FILES are Parquet tables of samples or logs of nvidia-smi (CSV, times taken as UTC). Exits 0 if nothing was found, 10 if sensors
+    are weak (stuck, coarse, saturated) or series alike, 30 if a series is a copy or a replay.
+    """
+    with Console(stderr=True).status("reading …"):
+        series, known = _series(files, signal), _series(references, signal) if references else []
+    findings: list[SeriesFinding] = []
+    with Console(stderr=True).status("comparing …"):
+        copies = find_copies(series, near=not exact_only)
+        findings += [copy_finding(copy, signal) for copy in copies]
+        for one in series:
+            findings += replay_findings(one)
+            findings += sensor_findings(one) if signal == "power_w" else ()
+            findings += [copy_finding(copy, signal) for copy in near_replays(one, known)] if known else []
+    groups = copy_groups(copies)
+    if as_json:
+        print_json(
+            {
+                "series": len(series),
+                "samples": sum(len(one) for one in series),
+                "groups_of_copies": [list(names) for names in groups],
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
+    else:
+        _print_findings(series, findings, groups)
+    if any(finding.made for finding in findings):
+        raise click.exceptions.Exit(EXIT_INVALID)
+    if findings:
+        raise click.exceptions.Exit(EXIT_INCONCLUSIVE)
+
+
+@telemetry.command()
+@click.argument("slow_file", type=EXISTING_FILE)
+@click.argument("fast_file", type=EXISTING_FILE)
+@click.option("--tolerance", type=click.FloatRange(0, 1), default=0.05, show_default=True,
+              help="Relative difference of the means that is put down to the meters.")  # fmt: skip
+@signal_option
+@json_option
+def meters(slow_file: Path, fast_file: Path, tolerance: float, signal: str, as_json: bool) -> None:
+    """Hold two meters of one load against each other, unit by unit: SLOW_FILE (AC, outlet) and FAST_FILE (DC, chips).
+
+    Prints how well differences correlate at the best lag, plain and after the faster meter was smoothed as the slower one is, the
+    ratio of the levels, and what their clocks show. Exits 0 if the levels agree, 10 if they do not or too little overlaps. Whether
+    the two are one load beyond any other run of the same workload takes other runs: `inspectorate review` holds them together.
+    """
+    slow = {one.name.split("/", 1)[1]: one for one in _series([slow_file], signal)}
+    fast = {one.name.split("/", 1)[1]: one for one in _series([fast_file], signal)}
+    units = [unit for unit in slow if unit in fast]
+    if not units:
+        raise InputError(
+            f"names none of the units of {fast_file}", where=str(slow_file), remedy="both must call their units alike"
+        )
+    rows = [_pair_row(unit, slow[unit], fast[unit]) for unit in units]
+    agree = [isinstance(row["ratio"], float) and 1 - tolerance <= row["ratio"] <= 1.25 + tolerance for row in rows]
+    if as_json:
+        print_json({"units": rows, "agree": agree, "alone": sorted(set(slow) ^ set(fast))})
+    else:
+        table = Table("unit", box=None)
+        columns = (
+            "correlation",
+            "smoothed_correlation",
+            "ratio",
+            "lag_s",
+            "clock_lag_s",
+            "clock_drift",
+            "overlap_samples",
+        )
+        for title in columns:
+            table.add_column(title.replace("_", " "), justify="right")
+        for row in rows[:SHOWN_MAX]:
+            table.add_row(str(row["unit"]), *(_text(row[name]) for name in columns))
+        Console(highlight=False).print(table)
+        click.echo(f"the levels of {sum(agree)} of {len(rows)} units agree")
+    if not all(agree):
+        raise click.exceptions.Exit(EXIT_INCONCLUSIVE)
+
+
+def _pair_row(unit: str, slow: Series, fast: Series) -> dict[str, object]:
+    found = match(slow, faster(fast)) if len(fast) > 1 else None
+    clocks = compare_clocks(slow, fast)
+    return {
+        "unit": unit,
+        "correlation": found.correlation if found else None,
+        "smoothed_correlation": float(np.tanh(found.smoothed)) if found else None,
+        "ratio": float(np.exp(found.level)) if found else None,
+        "lag_s": found.lag_s if found else None,
+        "clock_lag_s": clocks.lag_s if clocks else None,
+        "clock_drift": clocks.drift if clocks else None,
+        "overlap_samples": found.samples if found else 0,
+    }
+
+
+def _series(files: Sequence[Path], signal: str) -> list[Series]:
+    """One series per file and unit, named FILE/UNIT. Raises `InputError` where the signal is not there."""
+    found = []
+    for number, path in enumerate(files):
+        samples = _read(path)
+        if signal not in samples.signals:
+            raise InputError(
+                f"has no {signal}", where=str(path), remedy=f"it has {', '.join(samples.signals) or 'no signal'}"
+            )
+        values = samples.values[:, samples.signals.index(signal)]
+        name = path.stem if sum(other.stem == path.stem for other in files) == 1 else f"{path.stem}-{number + 1}"
+        for i, unit in enumerate(samples.units):
+            mine = samples.unit == i
+            there = mine & np.isfinite(values)
+            if there.any():
+                found.append(ordered(f"{name}/{unit}", samples.time_ns[there], values[there]))
+    if not found:
+        raise InputError(f"holds no value of {signal}", where=str(files[0]))
+    return found
+
+
+def _read(path: Path) -> Samples:
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise InputError(f"is larger than {FILE_BYTES_MAX} bytes", where=str(path))
+        if path.suffix == ".parquet":
+            return read_table(path)
+        return read_smi(path.read_bytes(), zone=UTC, report=ReadReport())
+    except OSError as fault:
+        raise InputError(f"cannot be read: {fault.strerror or fault}", where=str(path)) from None
+
+
+def _print_findings(series: list[Series], findings: list[SeriesFinding], groups: tuple[tuple[str, ...], ...]) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{len(series):,} series, {sum(len(one) for one in series):,} samples")
+    for names in groups[:SHOWN_MAX]:
+        console.print(f"one content: {', '.join(names)}", markup=False)
+    for finding in sorted(findings, key=lambda f: (not f.made, f.start_ns))[:SHOWN_MAX]:
+        console.print(f"{finding.kind.value}: {finding.sentence()}", markup=False)
+    if len(findings) > SHOWN_MAX:
+        console.print(f"and {len(findings) - SHOWN_MAX:,} more findings")
+    if not findings:
+        console.print("nothing was found")
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
