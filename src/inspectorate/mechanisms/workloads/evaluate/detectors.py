@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.mechanisms.workloads.evaluate.prepare import Prepared, thinned
-from inspectorate.mechanisms.workloads.evaluate.reference import WINDOWS_PER_RUN
+from inspectorate.mechanisms.workloads.evaluate.reference import BLOCK_WINDOWS, WINDOWS_PER_RUN
 from inspectorate.mechanisms.workloads.signature.library import Library, Reference
 
 Distances = NDArray[np.float64]
@@ -50,31 +50,42 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FittedLibrary:
-    """Our signatures side by side."""
+    """Our signatures side by side. A workload that was enrolled in several sessions is as far as the nearest of its signatures."""
 
     library: Library
+    workload_of: Mapping[str, str]
+    """By the name of a signature."""
 
     @property
     def workloads(self) -> tuple[str, ...]:
-        return self.library.workloads
+        return tuple(sorted(set(self.workload_of.values())))
 
     def distances(self, one: Prepared) -> Distances:
-        return self.library.distances(one.features)
+        every = self.library.distances(one.features, whole=True)
+        owners = np.array([self.workload_of[name] for name in self.library.workloads])
+        return np.stack([every[:, owners == workload].min(axis=1) for workload in self.workloads], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ours:
-    """The library of workload signatures that `appraise` uses, with its defaults."""
+    """The library of workload signatures that `appraise` uses, with its defaults.
+
+    A signature belongs to one session: what ran under other software was enrolled again, as the protocol asks.
+    """
 
     name: str = "ours"
     windows_per_run: int = WINDOWS_PER_RUN
 
     def fit(self, enrolled: Sequence[Prepared]) -> FittedLibrary:
-        references = [
-            Reference(run=one.run.job, workload=one.run.workload, values=thinned(one, self.windows_per_run).features)
-            for one in enrolled
-        ]
-        return FittedLibrary(library=Library.fit(references, names=enrolled[0].names))
+        workload_of: dict[str, str] = {}
+        references = []
+        for one in enrolled:
+            signature = f"{one.run.workload} ({one.run.session})"
+            workload_of[signature] = one.run.workload
+            kept = thinned(one, self.windows_per_run)
+            references.append(Reference(run=one.run.job, workload=signature, values=kept.features))
+        library = Library.fit(references, names=enrolled[0].names, block=BLOCK_WINDOWS)
+        return FittedLibrary(library=library, workload_of={name: workload_of[name] for name in library.workloads})
 
 
 _PEERS: Mapping[str, tuple[str, str]] = MappingProxyType(

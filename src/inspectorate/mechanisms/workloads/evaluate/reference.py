@@ -39,3 +39,5 @@ CONFIDENCE = 0.95
 FAMILIES_FOR_INTERVAL_MIN = 3
 """Below this many families a bootstrap over families says nothing, and no interval is given."""
 SEED = 20_261_126
+BLOCK_WINDOWS = 10
+"""Windows of a block of ours, as in a review; here they overlap by half, so that a block is five and a half minutes."""

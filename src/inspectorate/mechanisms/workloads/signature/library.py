@@ -33,7 +33,7 @@ BLOCK_DEFAULT = 10
 REFERENCE_WINDOWS_MAX, REFERENCE_BLOCKS_MAX = 2_000, 500
 """Per workload; more are thinned evenly."""
 CLIP_QUANTILE = 0.95
-LEVEL_SHARE_MIN = 0.3
+LEVEL_SHARE_MIN = 0.15
 """Block means are not told apart more finely than this share of the spread of windows."""
 BORROWED = 4
 """How many runs of its own outweigh what a workload borrows from the others."""
