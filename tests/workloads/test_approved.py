@@ -10,7 +10,7 @@ import pytest
 
 from inspectorate.agreement import ApprovedWorkloads, Clause, ClauseKind, load_agreement
 from inspectorate.assessment import Assessment, Case, Verdict
-from inspectorate.declaration import Declaration
+from inspectorate.declaration import ChipGroup, Declaration
 from inspectorate.evidence import Bundle, Evidence, Memory, WorkloadEnrolled, read_statements, receive
 from inspectorate.mechanisms.workloads.appraise import WORKLOADS
 from inspectorate.worlds import World, build_world
@@ -183,3 +183,15 @@ def test_a_gap_in_the_telemetry_of_a_pod_is_not_observed() -> None:
     assert found[pod].verdict is Verdict.NOT_OBSERVED
     assert any("were not observed" in reason for reason in found[pod].reasons)
     assert {one.verdict for name, one in found.items() if name != pod} == {Verdict.CONSISTENT}
+
+
+def test_other_chips_than_were_enrolled_need_another_enrolment() -> None:
+    declaration = world("honest").declaration
+    site = declaration.sites[0]
+    pods = tuple(
+        pod.model_copy(update={"chips": (ChipGroup(model="h100-sxm", count=8),)}) for pod in site.clusters[0].pods
+    )
+    changed = site.model_copy(update={"clusters": (site.clusters[0].model_copy(update={"pods": pods}),)})
+    found = appraise(declaration=declaration.model_copy(update={"sites": (changed,)}))
+    assert verdicts(found) == {Verdict.NOT_OBSERVED}
+    assert "it was enrolled on" in said(found)

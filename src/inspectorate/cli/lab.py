@@ -11,15 +11,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from inspectorate.cli.options import NEW_PATH, json_option, now, print_json
+from inspectorate.cli.options import EXISTING, NEW_PATH, json_option, now, print_json
 from inspectorate.errors import InputError
+from inspectorate.keys import SigningKey
 from inspectorate.lab.bench import Options, run
 from inspectorate.lab.gateway import EnforcingGateway
+from inspectorate.lab.inspector import Inspector
 from inspectorate.lab.limit import HEAD_ROOM, LINK_LIMIT_BYTES_PER_S, derive
-from inspectorate.lab.package import LOG_ORIGIN, SiteKeys, package
-from inspectorate.lab.record import Ledger, record
+from inspectorate.lab.package import CHIP, LOG_ORIGIN, SiteKeys, declare_meters, package, trust, write_declaration
+from inspectorate.lab.record import Ledger, Telemetry, record
 from inspectorate.lab.scenario import SCENARIOS, Scenario, by_name
 from inspectorate.lab.shaping import shape
+from inspectorate.lab.telemetry import Recorder
 from inspectorate.lab.trial_matrix import MATRIX, named
 from inspectorate.lab.trial_planned import predict_planned
 from inspectorate.lab.trial_prediction import WITHIN, compare, predict_simply
@@ -95,16 +98,24 @@ def run_command(**options: Any) -> None:
 
 @lab.command("record")
 @_common
-def record_command(**options: Any) -> None:
+@click.option("--no-telemetry", is_flag=True, help="Flows only: no meters, and no enrolment.")
+@click.option(
+    "--enrolled",
+    type=EXISTING,
+    metavar="RECORDING",
+    help="Use the enrolment of this earlier recording of the same bench instead of making one (nine minutes).",
+)
+def record_command(no_telemetry: bool, enrolled: Path | None, **options: Any) -> None:
     """Run a scenario with a collector, and make a site of it that can be reviewed.
 
     OUT/site holds the bundle, the reviewer's trust anchors and the truth; OUT/keys the private keys, made for this
-    recording; OUT/recording and OUT/ledger what was collected.
+    recording; OUT/recording, OUT/enrolment and OUT/ledger what was collected.
     """
     asked = RunOptions(**options)
     if asked.out.exists() and any(asked.out.iterdir()):
         raise InputError("is not empty", where=str(asked.out), remedy="name a new directory")
-    keys = SiteKeys.make(asked.out / "keys")
+    inspector = None if enrolled is None else SigningKey.read(enrolled / "keys" / "inspector.pem")
+    keys = SiteKeys.make(asked.out / "keys", inspector=inspector)
     ledger = Ledger(folder=asked.out / "ledger", key=asked.out / "keys" / "log.pem")
     Log.create(ledger.folder, LOG_ORIGIN, keys.log).close()
     chosen = by_name(asked.scenario)
@@ -115,15 +126,30 @@ def record_command(**options: Any) -> None:
             key=asked.out / "keys" / "collector.pem",
             progress=_Teller(bar, chosen),
             ledger=ledger,
+            telemetry=None if no_telemetry else _telemetry(asked, chosen, keys, enrolled),
         )
     site = asked.out / "site"
     package(recording, out=site, keys=keys, folder=asked.out, now=now())
     _show(recording.truth, asked.as_json)
     if not asked.as_json:
         click.echo(f"site:   {site}")
-        click.echo(
-            f"review: inspectorate review {site}/site.tar --agreement inference-only --anchors {site}/anchors.yaml"
-        )
+        terms = "inference-only" if no_telemetry else f"{site}/agreement.yaml"
+        click.echo(f"review: inspectorate review {site}/site.tar --agreement {terms} --anchors {site}/anchors.yaml")
+
+
+def _telemetry(asked: RunOptions, scenario: Scenario, keys: SiteKeys, enrolled: Path | None) -> Telemetry:
+    """Meters for all pods, and an inspector who enrols, unless an earlier recording has an enrolment."""
+    declaration = declare_meters(scenario, now=now())
+    path = asked.out / "meters.yaml"
+    write_declaration(path, declaration)
+    recorder = Recorder(key=asked.out / "keys" / "meters.pem", declaration=path)
+    if enrolled is not None:
+        return Telemetry(recorder=recorder, enrolment=enrolled / "enrolment", inspector=None)
+    folder = asked.out / "enrolment"
+    inspector = Inspector(
+        folder=folder, key=keys.inspector, anchors=trust(keys, declaration), chip=CHIP, short=asked.scale < 1
+    )
+    return Telemetry(recorder=recorder, enrolment=folder, inspector=inspector)
 
 
 @lab.command("trials")

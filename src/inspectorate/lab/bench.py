@@ -1,8 +1,9 @@
 """Run a scenario on the bench: bring everything up, make things happen at their times, keep the truth, take it down.
 
-1. Namespaces and links; an echo service in every pod.
-2. Weights: the model is trained for some steps and saved; every pod starts its inference service with them.
-3. The collector, if there is one, then the exporters, then the canary.
+1. Namespaces and links; an echo service in every pod, and the canary.
+2. Weights: the model is trained for some steps and saved. If an inspector enrols, it is done now (`Options.enrol`). Then every pod
+   starts its inference service.
+3. The collector and the recorder of telemetry, where there are such, then the exporters.
 4. The clients, with the plan of all requests; the scenario begins at a wall-clock time that all of them know.
 5. Training starts and ends, exporters fall silent and return, counters are read once a second.
 6. Some seconds of rest, so that the last flows are reported; then everything is ended and the truth is compiled.
@@ -28,6 +29,7 @@ from types import FrameType
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.lab import sensors as sensing
 from inspectorate.lab.demand import Demand, requests
+from inspectorate.lab.enrolling import SERVICE_PORT, Place
 from inspectorate.lab.happened import Happened, Settings, compile_truth
 from inspectorate.lab.limit import LINK_LIMIT_BYTES_PER_S, PACED_SHARE
 from inspectorate.lab.meter import LinkReading, read_links, udp_ports
@@ -35,9 +37,9 @@ from inspectorate.lab.network import CLIENTS, GATEWAY, Network, check_tools, rem
 from inspectorate.lab.processes import Processes
 from inspectorate.lab.scenario import Activity, Change, Kind, Moment, Outage, Scenario, training_name
 from inspectorate.lab.sensors import Sensor
+from inspectorate.lab.telemetry import Meters, start_recorder
 from inspectorate.lab.truth import GroundTruth
 
-SERVICE_PORT = 8000
 TRAINING_PORT = 29500
 RELAYED_PORT = 8001
 """In relay mode training listens beside the service, as another service of the pod would."""
@@ -50,6 +52,7 @@ ACCUMULATED_BATCHES = 8
 INNER_STEPS = 100
 PRETRAINING_STEPS = 300
 COLLECTOR_LIMIT_S = 60.0
+ENROLMENT_S_MAX = 1800.0
 _READY_LIMIT_S = 180.0
 
 Progress = Callable[[str, float], None]
@@ -67,6 +70,10 @@ class Options:
     relayed: bool = False
     collector: Callable[[tuple[Sensor, ...]], list[str]] | None = None
     """Gives the collector's command for the sensors it shall hear; it is run in the gateway's namespace."""
+    meters: Meters | None = None
+    """Gives the command that records telemetry during the scenario; it is run outside of all namespaces."""
+    enrol: Callable[[Place], None] | None = None
+    """What is done on the bench before the scenario: the enrolment of its workload."""
 
 
 def run(scenario: Scenario, options: Options, progress: Progress) -> GroundTruth:
@@ -81,7 +88,8 @@ def run(scenario: Scenario, options: Options, progress: Progress) -> GroundTruth
     if directory.exists() and any(directory.iterdir()):
         raise InputError("is not empty", where=str(directory), remedy="name a new directory")
     scaled = scenario.scaled(options.scale)
-    lifetime_s = scaled.duration_s + LEAD_S + REST_S + TRAINING_OVERRUN_S + 2 * _READY_LIMIT_S
+    before_s = LEAD_S + (ENROLMENT_S_MAX if options.enrol is not None else 0.0)
+    lifetime_s = before_s + scaled.duration_s + REST_S + TRAINING_OVERRUN_S + 2 * _READY_LIMIT_S
     remove_leftovers()
     with (
         _interrupted_once(),
@@ -133,9 +141,11 @@ class _Run:
         self._silenced: list[tuple[str, float, float]] = []
         self._silent_since: dict[str, float] = {}
         self._start_unix_s = 0.0
+        self._weights = options.directory / "weights.pt"
 
     def whole(self) -> GroundTruth:
         """Steps 1 to 6. The namespaces of step 1 exist already."""
+        self._prepare()
         self._start_services()
         self._start_sensors()
         self._start_clients()
@@ -164,20 +174,38 @@ class _Run:
         return truth
 
     # Steps 1 and 2.
-    def _start_services(self) -> None:
+    def _prepare(self) -> None:
         pods = self._scenario.pods
         for pod in pods:
             self._work(f"echo-{pod}", pod, "work_echo", [])
-        weights = self._options.directory / "weights.pt"
+        self._work("canary", GATEWAY, "work_canary", [self._network.links[pod].ipv4 for pod in pods])
+        weights = self._weights
         steps = max(40, round(PRETRAINING_STEPS * min(1.0, self._options.scale)))
         seed = str(self._options.seed)
         self._progress(f"training the served model for {steps} steps", 0.0)
         pretrain = ["--steps", str(steps), "--seed", seed, "--out", str(weights)]
         self._work("pretrain", CLIENTS, "work_pretrain", pretrain)
-        self._wait([f"echo-{pod}" for pod in pods] + ["pretrain"])
+        self._wait([*(f"echo-{pod}" for pod in pods), "canary", "pretrain"])
+        if self._options.enrol is not None:
+            self._options.enrol(self._place())
+
+    def _place(self) -> Place:
+        return Place(
+            network=self._network,
+            processes=self._processes,
+            start=self._work,
+            weights=self._weights,
+            folder=self._options.directory,
+            seed=self._options.seed,
+            scale=self._options.scale,
+            tell=lambda message: self._progress(message, 0.0),
+        )
+
+    def _start_services(self) -> None:
+        pods, seed = self._scenario.pods, str(self._options.seed)
         self._progress("starting the services", 0.0)
         for pod in pods:
-            serve = ["--weights", str(weights), "--port", str(SERVICE_PORT), "--seed", seed]
+            serve = ["--weights", str(self._weights), "--port", str(SERVICE_PORT), "--seed", seed]
             self._work(f"serve-{pod}", pod, "work_serve", serve)
         self._wait([f"serve-{pod}" for pod in pods])
 
@@ -188,10 +216,10 @@ class _Run:
             argv = self._options.collector(tuple(self._sensors.values()))
             self._processes.start("collector", argv, prefix=self._network.inside(GATEWAY, []))
             self._wait_for_ports("collector", {s.port for s in self._sensors.values()})
+        if self._options.meters is not None:
+            start_recorder(self._network, self._processes, "meters", self._options.meters, self._options.directory)
         for sensor in self._sensors.values():
             self._start_exporter(sensor)
-        self._work("canary", GATEWAY, "work_canary", [self._network.links[pod].ipv4 for pod in self._scenario.pods])
-        self._wait(["canary"])
 
     def _start_exporter(self, sensor: Sensor) -> None:
         argv = sensing.exporter_argv(sensor, self._options.directory / "exporters")
@@ -304,8 +332,9 @@ class _Run:
             time.sleep(0.5)
         for sensor in self._sensors.values():
             self._processes.end(sensor.sensor_id)
-        if self._options.collector is not None:
-            self._processes.end("collector", grace_s=COLLECTOR_LIMIT_S)
+        for name in ("collector", "meters"):
+            if self._processes.is_running(name):
+                self._processes.end(name, grace_s=COLLECTOR_LIMIT_S)
 
     def _sample(self) -> None:
         """Read all counters, at most twice a second."""

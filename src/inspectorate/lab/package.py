@@ -3,10 +3,12 @@
     OUT/site.tar           the bundle: what the operator hands over
     OUT/anchors.yaml       what the reviewer trusts: public keys only
     OUT/declaration.yaml   the declaration as it was signed, for reading
+    OUT/agreement.yaml     the terms for a site with telemetry (`terms`)
     OUT/truth.json         what really happened: for scoring, never for a review
 
-The parties of the bench: the verifier holds the gateway, so collector, log and witness are its own; the prover signs the
-declaration and the bundle. The declaration claims that every pod served inference throughout, whatever it did.
+The parties of the bench: the verifier holds the gateway, so collector, log and witness are its own, and so are meters and
+inspector; the prover signs the declaration and the bundle. The declaration claims that every pod served inference throughout,
+whatever it did; where a workload was enrolled, that it was this workload, with the code that the inspector read.
 
 Keys are made anew for every recording, kept beside the run, and not part of the site.
 """
@@ -40,11 +42,17 @@ from inspectorate.declaration import (
 from inspectorate.errors import EnvironmentError_
 from inspectorate.evidence import Origin, write_bundle
 from inspectorate.keys import Holder, LedgerAnchor, Role, SigningKey, TrustAnchor, TrustAnchors
+from inspectorate.lab import telemetry
+from inspectorate.lab.inspector import INSPECTOR, WORKLOAD, enrolled_code, statements
+from inspectorate.lab.network import links
 from inspectorate.lab.record import Recording
-from inspectorate.lab.sensors import SAMPLING_RATE, Protocol
+from inspectorate.lab.scenario import Scenario
+from inspectorate.lab.sensors import SAMPLING_RATE, Protocol, place
+from inspectorate.lab.sensors import Sensor as Exporter
+from inspectorate.lab.terms import HEADING, bench_agreement
 from inspectorate.ledger import KeyKind, Log, VerifierKey, WitnessAddress, cosigned_checkpoint
 from inspectorate.quantities import Period
-from inspectorate.submission import read_spool, submit
+from inspectorate.submission import ledger_entry, read_spool, submit
 
 PARTY = "operator"
 LOG_ORIGIN = "lab.inspectorate.example/evidence"
@@ -58,6 +66,8 @@ SAMPLED_SILENCE_S_MAX = 40.0
 """A sampling exporter reports its counters on a timer of its own, and one in 128 packets otherwise."""
 ACTIVE_TIMEOUT_S = 7.0
 KEYS_VALID = timedelta(days=3650)
+BEFOREHAND = timedelta(hours=2)
+"""How long before all is known a recording is declared for."""
 WITNESS_END_S = 10.0
 
 
@@ -69,12 +79,16 @@ class SiteKeys:
     log: SigningKey
     prover: SigningKey
     witness: SigningKey
+    meters: SigningKey
+    inspector: SigningKey
 
     @classmethod
-    def make(cls, folder: Path) -> SiteKeys:
-        """New keys, each in a file of its own in `folder`."""
+    def make(cls, folder: Path, *, inspector: SigningKey | None = None) -> SiteKeys:
+        """New keys, each in a file of its own in `folder`; but for the inspector's where an earlier enrolment is used."""
         folder.mkdir(parents=True, exist_ok=True)
-        made = {name: SigningKey(os.urandom(32)) for name in ("collector", "log", "prover", "witness")}
+        names = ("collector", "log", "prover", "witness", "meters", "inspector")
+        made = {name: SigningKey(os.urandom(32)) for name in names}
+        made["inspector"] = inspector or made["inspector"]
         for name, key in made.items():
             key.write(folder / f"{name}.pem")
         return cls(**made)
@@ -89,17 +103,40 @@ class SiteKeys:
 
 
 def declare(recording: Recording) -> Declaration:
-    """What the prover says of the bench: its pods, links and sensors, and inference everywhere."""
+    """What the prover says of the bench: its pods, links, sensors and meters, and inference everywhere."""
     truth = recording.truth
     start = datetime.fromtimestamp(math.ceil(truth.period.start.timestamp()), UTC)
     period = Period(start=start, end=start + timedelta(seconds=round(truth.period.duration_s)))
+    enrolled = recording.enrolment is not None
+    claim = WorkloadClaim(
+        id="service",
+        kind=WorkloadKind.INFERENCE,
+        pods=tuple(sensor.pod for sensor in recording.sensors),
+        period=period,
+        description="a language model is served to clients",
+        workload=WORKLOAD if enrolled else None,
+        code=enrolled_code(recording.enrolment) if recording.enrolment is not None else None,
+    )
+    site = _site(recording.sensors, measured=recording.telemetry is not None)
+    return Declaration(id=f"bench-{truth.scenario}", party=PARTY, period=period, sites=(site,), claims=(claim,))
+
+
+def declare_meters(scenario: Scenario, *, now: datetime) -> Declaration:
+    """What is declared before anything is recorded: pods, sensors and meters, and no claim yet."""
+    period = Period(start=now, end=now + BEFOREHAND)
+    sensors = place(links(scenario.pods), scenario.pods)
+    site = _site(sensors, measured=True)
+    return Declaration(id=f"bench-{scenario.name}", party=PARTY, period=period, sites=(site,))
+
+
+def _site(exporters: tuple[Exporter, ...], *, measured: bool) -> Site:
     pods = tuple(
         Pod(
             id=sensor.pod,
             chips=(ChipGroup(model=CHIP, count=1),),
             networks=(f"{sensor.pod_ipv4}/32", f"{sensor.pod_ipv6}/128"),
         )
-        for sensor in recording.sensors
+        for sensor in exporters
     )
     sensors = tuple(
         Sensor(
@@ -111,45 +148,51 @@ def declare(recording: Recording) -> Declaration:
             active_timeout_s=ACTIVE_TIMEOUT_S,
             sampling_rate=SAMPLING_RATE if sensor.protocol is Protocol.SFLOW else 1,
         )
-        for sensor in recording.sensors
+        for sensor in exporters
     )
     names = tuple(pod.id for pod in pods)
-    site = Site(
+    return Site(
         id="bench",
         location="a bench in network namespaces on one machine",
         clusters=(Cluster(id="pods", pods=pods),),
         links=tuple(Link(pod=pod, bytes_per_s_max=LINK_BYTES_PER_S) for pod in names),
         sensors=sensors,
+        meters=telemetry.meters(names) if measured else (),
     )
-    claim = WorkloadClaim(
-        id="service",
-        kind=WorkloadKind.INFERENCE,
-        pods=names,
-        period=period,
-        description="a language model is served to clients",
-    )
-    return Declaration(id=f"bench-{truth.scenario}", party=PARTY, period=period, sites=(site,), claims=(claim,))
 
 
 def trust(keys: SiteKeys, declaration: Declaration) -> TrustAnchors:
     """What the reviewer of this site trusts: the verifier's collector for its sensors, the prover for what it declares."""
     start = declaration.period.start - timedelta(days=1)
 
-    def anchor(name: str, key: SigningKey, holder: Holder, *roles: Role) -> TrustAnchor:
+    meters = tuple(meter.id for meter in declaration.meters)
+    flows = tuple(sensor.id for sensor in declaration.sensors)
+
+    def anchor(
+        name: str, key: SigningKey, holder: Holder, *roles: Role, speaks_for: tuple[str, ...] = ()
+    ) -> TrustAnchor:
         return TrustAnchor(
             name=name,
             public_key=base64.b64encode(key.public.raw).decode(),
             holder=holder,
             roles=roles,
-            sensors=tuple(sensor.id for sensor in declaration.sensors) if Role.SENSOR in roles else (),
+            sensors=speaks_for,
             valid_from=start,
             valid_until=start + KEYS_VALID,
         )
 
     return TrustAnchors(
         anchors=(
-            anchor("gateway-collector", keys.collector, Holder.VERIFIER, Role.SENSOR, Role.CUSTODY),
+            anchor("gateway-collector", keys.collector, Holder.VERIFIER, Role.SENSOR, Role.CUSTODY, speaks_for=flows),
             anchor("operator", keys.prover, Holder.PROVER, Role.DECLARATION, Role.BUNDLE),
+            *(
+                (
+                    anchor("pod-meters", keys.meters, Holder.VERIFIER, Role.SENSOR, speaks_for=meters),
+                    anchor(INSPECTOR, keys.inspector, Holder.VERIFIER, Role.INSPECTOR),
+                )
+                if meters
+                else ()
+            ),
         ),
         ledgers=(
             LedgerAnchor(origin=LOG_ORIGIN, key=keys.log_key.text, witnesses=(keys.witness_key.text,), witnesses_min=1),
@@ -178,6 +221,11 @@ def package(recording: Recording, *, out: Path, keys: SiteKeys, folder: Path, no
     declaration = declare(recording)
     envelopes, payloads = read_spool(recording.evidence)
     with Log.open(folder / "ledger", keys.log) as log:
+        if recording.telemetry is not None and recording.enrolment is not None:
+            told, shown = read_spool(recording.telemetry)
+            log.append([ledger_entry(envelope) for envelope in told])
+            sessions, enrolled = statements(recording.enrolment, tuple(sensor.pod for sensor in recording.sensors))
+            envelopes, payloads = [*envelopes, *told, *sessions], payloads | shown | enrolled
         contents = submit(
             envelopes=envelopes,
             payloads=payloads,
@@ -192,10 +240,19 @@ def package(recording: Recording, *, out: Path, keys: SiteKeys, folder: Path, no
     out.mkdir(parents=True, exist_ok=True)
     write_bundle(contents, out / "site.tar")
     _write_yaml(out / "anchors.yaml", trust(keys, declaration).model_dump(mode="json", exclude_none=True))
-    _write_yaml(out / "declaration.yaml", declaration.model_dump(mode="json", exclude_none=True))
+    write_declaration(out / "declaration.yaml", declaration)
     (out / "truth.json").write_bytes(recording.truth.canonical_bytes())
+    if recording.telemetry is not None:
+        _write_yaml(
+            out / "agreement.yaml", bench_agreement().model_dump(mode="json", exclude_none=True), heading=HEADING
+        )
     return declaration
 
 
-def _write_yaml(path: Path, value: object) -> None:
-    path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110))
+def write_declaration(path: Path, declaration: Declaration) -> None:
+    """A declaration as a file that the commands read."""
+    _write_yaml(path, declaration.model_dump(mode="json", exclude_none=True))
+
+
+def _write_yaml(path: Path, value: object, *, heading: str = "") -> None:
+    path.write_text(heading + yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110))

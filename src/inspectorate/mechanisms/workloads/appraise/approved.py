@@ -274,7 +274,7 @@ def _covers(compared: Compared, inside: NDArray[np.bool_], period: Period) -> bo
 
 
 def _powers(having: Enrolled, compared: Compared) -> NDArray[np.float64] | None:
-    """The most that power lets be hidden, per window: by the workload whose contrasts allow most. None without contrasts."""
+    """The most that power lets be hidden, per window: by the contrasts that allow most. None without contrasts."""
     found = []
     for workload in compared.thresholds:
         loaded = having.signatures[workload]
@@ -288,7 +288,7 @@ def _powers(having: Enrolled, compared: Compared) -> NDArray[np.float64] | None:
         }
         if not all(levels.values()):
             return None
-        share = power_share(compared.power_w, idle_w=min(levels[IDLE]), training_w=max(levels[TRAINING]))
+        share = power_share(compared.power_w, idle_w=min(levels[IDLE]), training_w=min(levels[TRAINING]))
         if share is None:
             return None
         found.append(share)

@@ -2,8 +2,8 @@
 
 1. A signature counts if it reads back in full (`enrol.load`), was enrolled on this pod before the period, is valid to its end by
    its own date and by the agreement's, rests on enough runs, was made with the features of this program and windows of the
-   agreement, and if a declared meter of this pod alone samples what was enrolled: the enrolled meter, or another at the same kind
-   of point. What does not count is told with its reason.
+   agreement, and on chips of the pod's model, and if a declared meter of this pod alone samples what was enrolled: the enrolled
+   meter, or another at the same kind of point; a meter of chips must have them all. What does not count is told with its reason.
 2. Signatures of one meter make one library. Runs are held out for thresholds (`signature.calibrate`).
 
 Built once per set of closing statements.
@@ -21,7 +21,7 @@ import numpy as np
 
 from inspectorate.agreement import ApprovedWorkloads
 from inspectorate.assessment import Case
-from inspectorate.declaration import Meter
+from inspectorate.declaration import MeasuringPoint, Meter
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import EnrolmentOpened, WorkloadEnrolled
 from inspectorate.mechanisms.workloads.enrol.load import LoadedSignature, read_signature
@@ -161,6 +161,11 @@ def _refusal(case: Case, terms: ApprovedWorkloads, loaded: LoadedSignature, mete
         return f"its windows are of {record.window_s:g} s, and those of the agreement of {terms.window_s:g} s"
     if meter is None:
         return "no declared meter of this pod alone samples what was enrolled"
+    chips = {group.model: group.count for pod in case.declaration.pods if pod.id in meter.pods for group in pod.chips}
+    if set(chips) != {record.manifest.chip}:
+        return f"it was enrolled on {record.manifest.chip}, and the pod has {', '.join(sorted(chips))}"
+    if meter.point is MeasuringPoint.CHIP and len(meter.units) < sum(chips.values()):
+        return f"{meter.id} measures {len(meter.units)} of {sum(chips.values())} chips"
     return ""
 
 

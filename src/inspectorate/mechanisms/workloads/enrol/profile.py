@@ -68,8 +68,8 @@ class Spread:
 
 
 def profile_of(run: str, frame: Frame, *, window_s: float) -> Profile:
-    """The profile of one run."""
-    steps = max(2, round(window_s / frame.step_s))
+    """The profile of one run; one that is shorter than a window is one window."""
+    steps = max(1, min(max(2, round(window_s / frame.step_s)), frame.times))
     count = frame.times // steps
     names = tuple(f"{signal}:{part}" for signal in frame.signals for part in PARTS)
     windows = np.full((count, len(names)), np.nan)
