@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from evaluation_making import made_run, plain
@@ -19,7 +21,7 @@ def stream(values: list[float], *, hours: float = 1.0) -> Stream:
 
 def scored(number: int, distances: np.ndarray) -> Scored:
     one = plain(made_run("flat/offline", number, seconds=70), windows=len(distances))
-    return Scored(one=one, workloads=("flat/offline",), distances=distances[:, None])
+    return Scored(one=one, workloads=("flat/offline",), distances=distances[:, None], span=1)
 
 
 @settings(max_examples=40)
@@ -97,3 +99,15 @@ def test_windows_without_an_answer_are_passed_over() -> None:
     assert found is not None
     assert len(found.values) == 20 - TRAILING_WINDOWS + 1
     assert np.isfinite(found.values).all()
+
+
+def test_what_rests_on_many_windows_already_is_not_smoothed_again() -> None:
+    values = np.exp(0.1 * np.random.default_rng(8).normal(size=30))
+    scale = Scale.of([scored(1, values), scored(2, values)])
+    assert scale.ratio
+    plain_one = scale.stream(scored(3, values), "flat/offline")
+    block = scale.stream(replace(scored(3, values), span=TRAILING_WINDOWS), "flat/offline")
+    assert plain_one is not None
+    assert block is not None
+    assert len(block.values) == 30
+    assert len(plain_one.values) == 30 - TRAILING_WINDOWS + 1

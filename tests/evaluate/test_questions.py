@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +62,7 @@ class Blind(Truth):
 
     def fit(self, enrolled: Sequence[Prepared]) -> FittedTruth:
         fitted = super().fit(enrolled)
-        return replace(FittedBlind(fitted.workloads))
+        return FittedBlind(fitted.workloads)
 
 
 class FittedBlind(FittedTruth):

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from inspectorate.errors import InputError
 from inspectorate.mechanisms.workloads.evaluate.runs import Run
-from inspectorate.mechanisms.workloads.evaluate.splits import BY, folds_of_jobs, joined, leak_windows, leave_out
+from inspectorate.mechanisms.workloads.evaluate.splits import (
+    BY,
+    folds_of_groups,
+    folds_of_jobs,
+    joined,
+    leak_windows,
+    leave_out,
+)
 
 
 def runs() -> list[Run]:
@@ -75,3 +82,9 @@ def test_leaking_windows_are_on_both_sides_and_add_up() -> None:
     left, right = leak_windows([one], random=np.random.default_rng(1))
     assert len(left[0]) + len(right[0]) == 40
     assert left[0].run.job == right[0].run.job
+
+
+def test_groups_as_folds_are_the_groups() -> None:
+    assert folds_of_groups(runs(), "hardware") == (0, 0, 0, 1, 1)
+    with pytest.raises(InputError, match="nothing to leave out"):
+        folds_of_groups(runs()[:3], "session")

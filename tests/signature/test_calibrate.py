@@ -18,9 +18,12 @@ def calibration() -> Calibration:
 def test_every_run_is_held_out_once_by_a_library_that_does_not_know_it(calibration: Calibration) -> None:
     assert [one.run for one in calibration.held_out] == sorted(f"{w}-{k}" for w in ("serve", "batch") for k in range(6))
     assert all(one.hours == pytest.approx(0.2) for one in calibration.held_out)
-    known = {row.tobytes() for row in calibration.without["serve-3"].enrolled["serve"].windows}
-    own = Library.fit([r for r in references(runs=6) if r.run == "serve-3"], names=names())
-    assert not known & {row.tobytes() for row in own.enrolled["serve"].windows}
+    whole, rest = Library.fit(references(runs=6), names=names()), calibration.without["serve-3"]
+    gone = {row.tobytes() for row in whole.enrolled["serve"].windows_of["serve-3"]}
+    assert gone
+    assert not gone & {row.tobytes() for row in rest.enrolled["serve"].windows}
+    assert len(rest.enrolled["serve"].windows) == len(whole.enrolled["serve"].windows) - len(gone)
+    assert rest.enrolled["serve"].level_usual == whole.enrolled["serve"].level_usual
 
 
 def test_a_run_is_one_number_however_many_units_it_has() -> None:

@@ -67,6 +67,21 @@ def test_shares_below_what_is_caught_stay_hidden() -> None:
     assert found.share_max == 0.5
 
 
+def test_what_is_caught_less_the_more_there_is_bounds_nothing() -> None:
+    """Mixtures stand out and plain training does not: all of the time could be hidden."""
+    found = hidden_share(
+        RUNS,
+        TRAIN,
+        lambda _, run: 405 < run.of("power_w").mean() < 600,
+        run_s=180,
+        cell_s=36_000,
+        miss_probability=0.01,
+    )
+    assert [d.caught > 0 for d in found.detections][-2:] == [True, False]
+    assert found.share_max == 1.0
+    assert not found.tells
+
+
 def test_the_bound_is_never_below_what_escapes() -> None:
     """Whoever hides a share in a number of stretches and escapes with more than half the miss probability is bounded."""
     level, miss = 430.0, 0.01

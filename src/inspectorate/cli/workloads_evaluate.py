@@ -47,6 +47,7 @@ class Asked:
     phases: tuple[str, ...]
     abroad: str
     leave_out: str
+    hold_out: str
     merge: bool
     window_s: float
     stride_s: float
@@ -74,6 +75,8 @@ class Asked:
               help="Substitution: training of these systems, scaled, where a system has none of its own.")  # fmt: skip
 @click.option("--leave-out", type=click.Choice(list(BY)), default="workload", show_default=True,
               help="What novelty and kinds hold out.")  # fmt: skip
+@click.option("--hold-out", type=click.Choice(["run", "session", "submitter", "hardware"]), default="run", show_default=True,
+              help="What identify holds out.")  # fmt: skip
 @click.option("--merge", is_flag=True, help="Novelty: labels that differ in the accuracy target alone are one.")
 @click.option("--window-s", type=_POSITIVE, default=WINDOW_S, show_default=True)
 @click.option("--stride-s", type=_POSITIVE, default=STRIDE_S, show_default=True)
@@ -164,13 +167,18 @@ def _answers(
     for question in asked.questions or ("identify",):
         match question:
             case "identify":
-                found.append(questions.identify(benches, detectors, tell, folds_max=asked.folds))
+                found.append(questions.identify(benches, detectors, tell, folds_max=asked.folds, by=asked.hold_out))
             case "false-alarms":
                 found.append(questions_alarm.false_alarms(benches, detectors, tell, rates=rates, folds_max=asked.folds))
             case "substitution":
                 found.append(
                     questions_alarm.substitution(
-                        benches, detectors, tell, rates=rates[-1:], folds_max=asked.folds, abroad=abroad
+                        benches,
+                        detectors,
+                        tell,
+                        rates=asked.rates or rates[-1:],
+                        folds_max=asked.folds,
+                        abroad=abroad,
                     )
                 )
             case "novelty":

@@ -1,51 +1,26 @@
 """The project's own detector in the place of `disguises_attack.Detector`: the alarm that `evaluate` measures, enrolled once.
 
 - A frame of several units raises the alarm of its first unit that does.
-- Nothing is judged before a whole block of windows has been seen (`Settled`): the mean of two windows strays further from
-  the means of enrolled blocks than the mean of ten, and an honest run would set its alarm off in its first minutes. The
-  same holds for the runs that set the threshold.
+- Nothing is judged before a whole block of windows has been seen: the mean of two windows strays further from the means of
+  enrolled blocks than the mean of ten, and an honest run would set its alarm off in its first minutes. The same holds for the
+  runs that set the threshold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from inspectorate.mechanisms.workloads.evaluate.alarms import Threshold, threshold_for
-from inspectorate.mechanisms.workloads.evaluate.detectors import Detector, Distances, Fitted, FittedLibrary, Ours
-from inspectorate.mechanisms.workloads.evaluate.folds import Scored
-from inspectorate.mechanisms.workloads.evaluate.prepare import Prepared, prepare, prepare_all
+from inspectorate.mechanisms.workloads.evaluate.detectors import Detector, Fitted, Ours
+from inspectorate.mechanisms.workloads.evaluate.folds import scored_by
+from inspectorate.mechanisms.workloads.evaluate.prepare import prepare, prepare_all
 from inspectorate.mechanisms.workloads.evaluate.questions_alarm import Guard
 from inspectorate.mechanisms.workloads.evaluate.reference import FOLDS_MAX
 from inspectorate.mechanisms.workloads.evaluate.runs import Run
 from inspectorate.mechanisms.workloads.telemetry.frame import Frame
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _FittedSettled:
-    inner: FittedLibrary
-
-    @property
-    def workloads(self) -> tuple[str, ...]:
-        return self.inner.workloads
-
-    def distances(self, one: Prepared) -> Distances:
-        found = self.inner.distances(one).copy()
-        found[: self.inner.library.block - 1] = np.nan
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settled:
-    """Our library of signatures, silent until a block is whole."""
-
-    name: str = "ours, settled"
-    ours: Ours = field(default_factory=Ours)
-
-    def fit(self, enrolled: Sequence[Prepared]) -> _FittedSettled:
-        return _FittedSettled(inner=self.ours.fit(enrolled))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +44,7 @@ class Enrolled:
     ) -> Enrolled:
         """Enrol runs. Raises `InputError` where they are too few to set a threshold."""
         prepared, _ = prepare_all(approved)
-        guard = Guard.of(detector or Settled(), prepared, tell, folds_max=folds_max)
+        guard = Guard.of(detector or Ours(), prepared, tell, folds_max=folds_max)
         return cls(
             guard=guard,
             fitted=guard.detector.fit(prepared),
@@ -86,8 +61,7 @@ class Enrolled:
         one = prepare(replace(self.like, frame=frame, workload=claimed))
         if not len(one):
             return None
-        scored = Scored(one=one, workloads=self.fitted.workloads, distances=self.fitted.distances(one))
-        stream = self.guard.scale.stream(scored, claimed)
+        stream = self.guard.scale.stream(scored_by(self.fitted, one), claimed)
         alarms = stream.alarms(self.threshold.value) if stream is not None else ()
         return alarms[0] if alarms else None
 

@@ -3,8 +3,9 @@
 1. Distances to the claimed workload are centred on that workload's own enrolled runs, each scored by a fit that had not seen
    it, and divided by the spread of all workloads of the hardware; in logarithms where all are above 0, since they are ratios.
    Where a workload has fewer than `RUNS_MIN` such runs, the centre is that of all.
-2. The statistic is the median of the last `TRAILING_WINDOWS` windows: starts, ends and pauses of honest work last for a window
-   or two, other work lasts. Windows without an answer are passed over.
+2. The statistic rests on the last `TRAILING_WINDOWS` windows, whoever judges them: starts, ends and pauses of honest work last
+   for a window or two, other work lasts. Of distances that rest on one window each it is the median; a distance that itself
+   rests on so many is taken as it is. Windows without an answer are passed over.
 3. The threshold belongs to a rate of alarms per device-hour. It is pooled over the workloads of the hardware, since no
    workload has enough runs for a threshold of its own.
    a. If the enrolled runs are long enough to hold `COUNTED_MIN` false alarms at that rate, it is counted from them.
@@ -115,7 +116,7 @@ class Scale:
         if self.ratio:
             values = np.log(np.maximum(values, np.finfo(np.float64).tiny))
         values = (values - self.centre.get(claim, self.middle)) / self.spread
-        length = min(TRAILING_WINDOWS, len(values))
+        length = min(max(1, TRAILING_WINDOWS - one.span + 1), len(values))
         return Stream(
             known_s=one.one.start_s[good][length - 1 :] + one.one.window_s,
             values=np.median(sliding_window_view(values, length), axis=1),

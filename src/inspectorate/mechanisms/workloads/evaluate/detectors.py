@@ -15,7 +15,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,14 @@ class Fitted(Protocol):
         ...
 
 
+@runtime_checkable
+class Spanning(Protocol):
+    """A fitted detector whose distances rest on several windows in a row."""
+
+    @property
+    def span(self) -> int: ...
+
+
 class Detector(Protocol):
     """A way to fit. `name` is what tables call it."""
 
@@ -59,6 +67,10 @@ class FittedLibrary:
     @property
     def workloads(self) -> tuple[str, ...]:
         return tuple(sorted(set(self.workload_of.values())))
+
+    @property
+    def span(self) -> int:
+        return self.library.block
 
     def distances(self, one: Prepared) -> Distances:
         every = self.library.distances(one.features, whole=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inspectorate.mechanisms.workloads.evaluate.detectors import Detector, Distances
+from inspectorate.mechanisms.workloads.evaluate.detectors import Detector, Distances, Fitted, Spanning
 from inspectorate.mechanisms.workloads.evaluate.prepare import Prepared
 
 Tell = Callable[[str], None]
@@ -27,6 +27,8 @@ class Scored:
     one: Prepared
     workloads: tuple[str, ...]
     distances: Distances
+    span: int = 1
+    """Windows that one distance rests on."""
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -49,7 +51,13 @@ class Scored:
 def scored(detector: Detector, enrolled: Sequence[Prepared], asked: Sequence[Prepared]) -> list[Scored]:
     """Fit on some runs and score others."""
     fitted = detector.fit(enrolled)
-    return [Scored(one=one, workloads=fitted.workloads, distances=fitted.distances(one)) for one in asked]
+    return [scored_by(fitted, one) for one in asked]
+
+
+def scored_by(fitted: Fitted, one: Prepared) -> Scored:
+    """One run under a fit that was made before."""
+    span = fitted.span if isinstance(fitted, Spanning) else 1
+    return Scored(one=one, workloads=fitted.workloads, distances=fitted.distances(one), span=span)
 
 
 def held_out(detector: Detector, prepared: Sequence[Prepared], folds: Sequence[int], tell: Tell) -> list[Scored]:

@@ -100,16 +100,6 @@ def worst(groups: Sequence[str], good: Sequence[bool]) -> tuple[str, Figure]:
     return name, share(hits_of, -less)
 
 
-def sensitivity_at(cases: ArrayLike, controls: ArrayLike, false_share: float) -> float | None:
-    """The share of cases above the least threshold that at most `false_share` of the controls exceed."""
-    above, below = np.asarray(cases, dtype=np.float64), np.sort(np.asarray(controls, dtype=np.float64))
-    if not above.size or not below.size:
-        return None
-    allowed = int(np.floor(false_share * below.size))
-    threshold = below[below.size - 1 - allowed] if allowed < below.size else -np.inf
-    return float((above > threshold).mean())
-
-
 def poisson_interval(count: int, exposure: float, *, confidence: float = CONFIDENCE) -> Figure:
     """Events per unit of exposure with the exact interval of Garwood (1936). `n` is the count."""
     if exposure <= 0:

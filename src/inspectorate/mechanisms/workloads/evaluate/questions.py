@@ -29,7 +29,14 @@ from inspectorate.mechanisms.workloads.evaluate.prepare import Prepared
 from inspectorate.mechanisms.workloads.evaluate.reference import FOLDS_MAX, SEED
 from inspectorate.mechanisms.workloads.evaluate.results import Answer, Cell, mean_of
 from inspectorate.mechanisms.workloads.evaluate.runs import merged_name
-from inspectorate.mechanisms.workloads.evaluate.splits import BY, folds_of_jobs, joined, leak_windows, leave_out
+from inspectorate.mechanisms.workloads.evaluate.splits import (
+    BY,
+    folds_of_groups,
+    folds_of_jobs,
+    joined,
+    leak_windows,
+    leave_out,
+)
 
 NOVELTY_FOLDS = 2
 
@@ -107,27 +114,33 @@ def accuracy(found: Named) -> Figure:
 
 
 def identify(
-    benches: Sequence[Bench], detectors: Sequence[Detector], tell: Tell, *, folds_max: int = FOLDS_MAX
+    benches: Sequence[Bench],
+    detectors: Sequence[Detector],
+    tell: Tell,
+    *,
+    folds_max: int = FOLDS_MAX,
+    by: str = "run",
 ) -> Answer:
-    """Leave runs out, name the workload."""
+    """Leave whole jobs, or whole groups of them, out and name the workload."""
     rows: list[tuple[Cell, ...]] = []
     for bench in benches:
-        folds = folds_of_jobs([one.run for one in bench.prepared], folds_max)
+        runs = [one.run for one in bench.prepared]
+        folds = folds_of_jobs(runs, folds_max) if by == "run" else folds_of_groups(runs, by)
         rows += [
             _identified(bench, detector.name, held_out(detector, bench.prepared, folds, tell)) for detector in detectors
         ]
     return Answer(
         question="identify",
-        title="Naming the workload: whole runs held out, enrolled hardware",
+        title=f"Naming the workload: whole {by}s held out, enrolled hardware",
         columns=("hardware", "detector", "runs named rightly", "with equal labels merged", "windows", "balanced",
-                 "worst family", "its share", "runs without answer"),
+                 "worst family", "its share", "windows without answer", "runs without answer"),
         rows=tuple(rows),
         notes=(
             (
                 "Intervals: 95 %, bootstrap over families. Merged: labels that differ in the accuracy target alone (-99, -99.9) "
                 "count as one; the rule was set beforehand."
             ),
-            "A workload with one run cannot be held out and enrolled at once: it counts under runs without answer.",
+            "A run whose workload is not enrolled in what is left cannot be named: it counts under runs without answer.",
         ),
     )  # fmt: skip
 
@@ -145,6 +158,7 @@ def _identified(bench: Bench, name: str, scores: Sequence[Scored]) -> tuple[Cell
         metrics.balanced_accuracy(merged.truth, merged.said),
         family,
         figure,
+        f"{1 - merged.windows / asked:.1%}" if (asked := sum(len(one.one) for one in scores)) else None,
         merged.unanswered,
     )
 

@@ -106,6 +106,14 @@ def folds_of_jobs(runs: Sequence[Run], most: int) -> tuple[int, ...]:
     return tuple(fold_of[run.job] for run in runs)
 
 
+def folds_of_groups(runs: Sequence[Run], by: str) -> tuple[int, ...]:
+    """The fold of each run where every group is a fold. Raises `InputError` where there are not two groups."""
+    fold_of: dict[int, int] = {}
+    for name, fold in enumerate(leave_out(runs, by)):
+        fold_of |= dict.fromkeys(fold.test, name)
+    return tuple(fold_of[place] for place in range(len(runs)))
+
+
 def leak_windows(
     prepared: Sequence[Prepared], *, random: np.random.Generator, share: float = 0.5
 ) -> tuple[list[Prepared], list[Prepared]]:

@@ -1,7 +1,7 @@
 """How far an approved workload may stray: thresholds from enrolled runs that were held out, one by one.
 
-1. Runs are dealt into folds, each run of a workload into another while there are folds. A library without the runs of a fold
-   gives their distances to their own workload, as it would a run that was never enrolled.
+1. The library without the references of a run gives its distances to its own workload, as it would those of a run that was never
+   enrolled. Coordinates and scales stay those of all runs (`Library.without` says why): they know the run, a little.
 2. A run counts once, by the largest distance that any of its units reached in any block: `maxima`. Windows and units of one run
    are not independent.
 3. A threshold for a rate r of deviations per device-hour: with runs of T hours a share q = r T of runs may exceed it, so it is the
@@ -11,21 +11,18 @@
    enrolled on the meter are pooled: distances are in units of what is usual for each workload, and that these are alike is an
    assumption, which is told.
 
-The library of use has more runs than those of the folds, so distances in use are rather smaller than in calibration.
+The library of use has a run more, so distances in use are rather smaller than in calibration.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from inspectorate.mechanisms.workloads.signature.library import BLOCK_DEFAULT, Library, Reference
-
-FOLDS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,24 +74,18 @@ def calibrate(
     references: Sequence[Reference], *, names: tuple[str, ...], window_s: float, block: int = BLOCK_DEFAULT
 ) -> Calibration:
     """Hold out each run of `references` once (steps 1 and 2). A workload with a single run is not among the held out."""
-    runs = _runs(references)
-    fold_of = {run: place % FOLDS for run, place in _places(runs).items()}
+    library = Library.fit(references, names=names, block=block)
     found: list[HeldOut] = []
     without: dict[str, Library] = {}
-    for fold in range(FOLDS):
-        out = {run for run, number in fold_of.items() if number == fold}
-        kept = [one for one in references if one.run not in out]
-        if not out or not kept:
+    for run in sorted(_runs(references)):
+        rest = library.without(run)
+        if rest is None:
             continue
-        library = Library.fit(kept, names=names, block=block)
-        for run in sorted(out):
-            if runs[run] in library.workloads:
-                parts = [one for one in references if one.run == run]
-                held = held_out(library, parts, window_s=window_s)
-                if held is not None:
-                    found.append(held)
-                    without[run] = library
-    return Calibration(held_out=tuple(sorted(found, key=lambda one: one.run)), without=without)
+        held = held_out(rest, [one for one in references if one.run == run], window_s=window_s)
+        if held is not None:
+            found.append(held)
+            without[run] = rest
+    return Calibration(held_out=tuple(found), without=without)
 
 
 def held_out(library: Library, parts: Sequence[Reference], *, window_s: float) -> HeldOut | None:
@@ -139,13 +130,3 @@ def _runs(references: Sequence[Reference]) -> dict[str, str]:
         if found.setdefault(one.run, one.workload) != one.workload:
             raise ValueError(f"run {one.run} is of two workloads")
     return found
-
-
-def _places(runs: dict[str, str]) -> dict[str, int]:
-    """The number of each run among those of its workload, in the order of their names."""
-    counted: Counter[str] = Counter()
-    places: dict[str, int] = {}
-    for run in sorted(runs):
-        places[run] = counted[runs[run]]
-        counted[runs[run]] += 1
-    return places

@@ -9,7 +9,8 @@ meters saw it) take the place of parts of an approved run, in slices, a share d 
    of the slicing that is caught least.
 3. Whoever is to escape with probability beta/2 or more can do so in at most m(d) = floor(ln(beta/2) / ln(1 - p(d))) stretches
    (that stretches are caught independently, given the attack, is an assumption). A share between two of `SHARES` is
-   caught at least as often as the lower and hides at most the upper.
+   caught at least as often as the one of them that is caught less, and hides at most the larger; below the first nothing is
+   caught. More need not be caught more often: what is nothing but training may look more like a workload than a mixture does.
 4. In a cell of c hours with runs of T hours, the most that stays hidden is max over d of d min(1, m(d) T / c).
 
 **By energy** (`power_share`). Whatever runs, training needs power above idle. A window whose mean power lies a share s of the way
@@ -99,11 +100,11 @@ def hidden_share(
     if not runs or not contrasts:
         raise ValueError("a bound by shape needs runs and a contrast")
     detections = tuple(_detection(runs, contrasts, caught, share, miss_probability / 2) for share in SHARES)
-    largest, at_least = 0.0, 0.0
+    largest, below = 0.0, 0.0
     for detection in detections:
-        stretches = _stretches(at_least, miss_probability / 2)
+        stretches = _stretches(min(below, detection.at_least), miss_probability / 2)
         largest = max(largest, detection.share * min(1.0, stretches * run_s / cell_s))
-        at_least = max(at_least, detection.at_least)
+        below = detection.at_least
     return HiddenShare(share_max=largest, cell_s_min=cell_s, detections=detections)
 
 

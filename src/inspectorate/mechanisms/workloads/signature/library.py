@@ -21,7 +21,8 @@ Measured on real node power: docs/evaluation.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -55,12 +56,27 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Enrolled:
-    """One workload in scaled coordinates."""
+    """One workload in scaled coordinates, by run."""
 
-    windows: Values
-    blocks: Values
+    windows_of: Mapping[str, Values]
+    blocks_of: Mapping[str, Values]
     texture_usual: float
     level_usual: float
+
+    @cached_property
+    def windows(self) -> Values:
+        return _thinned(np.concatenate(list(self.windows_of.values())))
+
+    @cached_property
+    def blocks(self) -> Values:
+        return _thinned(np.concatenate(list(self.blocks_of.values())), REFERENCE_BLOCKS_MAX)
+
+    def without(self, run: str) -> _Enrolled:
+        return replace(
+            self,
+            windows_of={name: v for name, v in self.windows_of.items() if name != run},
+            blocks_of={name: v for name, v in self.blocks_of.items() if name != run},
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +119,17 @@ class Library:
             level_scale=level_scale,
             enrolled=enrolled,
         )
+
+    def without(self, run: str) -> Library | None:
+        """The same coordinates and scales without the references of one run; None if its workload has no other.
+
+        Scales stay: a workload that was recorded at one load a run would otherwise look more varied without one of them, and all
+        distances to it smaller.
+        """
+        owner = next((name for name, one in self.enrolled.items() if run in one.windows_of), None)
+        if owner is None or len(self.enrolled[owner].windows_of) < 2:
+            return None
+        return replace(self, enrolled={**self.enrolled, owner: self.enrolled[owner].without(run)})
 
     def distances(self, values: Values, *, block: int | None = None, whole: bool = False) -> Values:
         """How far each window, with those before it that make up its block, is from each workload.
@@ -198,8 +225,8 @@ def _enrol(
     level = {w: _between_runs(named, _level) for w, named in blocks.items()}
     return {
         w: _Enrolled(
-            windows=_thinned(np.concatenate(list(named.values()))),
-            blocks=_thinned(np.concatenate(list(blocks[w].values())), REFERENCE_BLOCKS_MAX),
+            windows_of=named,
+            blocks_of=blocks[w],
             texture_usual=_usual(texture[w], texture),
             level_usual=_usual(level[w], level),
         )
