@@ -44,15 +44,17 @@ MADE = frozenset(
     {
         FindingKind.COPY,
         FindingKind.REPLAY,
-        FindingKind.CLOCK_STEPPED,
         FindingKind.METERS_APART,
         FindingKind.PARTS_EXCEED_WHOLE,
         FindingKind.WHOLE_EXCEEDS_PARTS,
         FindingKind.POWER_WITHOUT_WORK,
-        FindingKind.WORK_WITHOUT_POWER,
     }
 )
-"""Findings that honest meters of one load do not give: the evidence contradicts itself. The others only weaken it."""
+"""Findings that honest meters of one load do not give: the evidence contradicts itself. The others only weaken it.
+
+Work without power is none: a busy share counts time in which anything is resident, and light loads take little more than idling.
+Nor is a stepped clock: between a rack and one of its nodes, rhythms that pods share can look like one.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
