@@ -9,8 +9,9 @@ import pytest
 from inspectorate import errors
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError, InspectorateError
 from inspectorate.evidence import ProblemKind, RejectedEvidence
+from inspectorate.mechanisms.workloads.enrol.recording import RunRefused
 
-TREE = {InputError: 2, EvidenceError: 30, EnvironmentError_: 2, RejectedEvidence: 30}
+TREE = {InputError: 2, EvidenceError: 30, EnvironmentError_: 2, RejectedEvidence: 30, RunRefused: 30}
 
 
 @pytest.mark.parametrize(("error", "code"), TREE.items(), ids=lambda item: getattr(item, "__name__", str(item)))
@@ -23,7 +24,7 @@ def test_the_tree_is_closed() -> None:
     """A new error must be given a place in the table above."""
     found = {item for _, item in inspect.getmembers(errors, inspect.isclass) if issubclass(item, InspectorateError)}
     assert found == {InspectorateError, InputError, EvidenceError, EnvironmentError_}
-    assert set(EvidenceError.__subclasses__()) == {RejectedEvidence}
+    assert set(EvidenceError.__subclasses__()) == {RejectedEvidence, RunRefused}
 
 
 def test_no_error_is_one_that_python_raises_by_itself() -> None:
