@@ -143,6 +143,7 @@ def test_other_code_than_was_enrolled_calls_for_another_enrolment() -> None:
     found = appraise(declaration=with_claims(code="sha256:" + "0" * 64))
     assert verdicts(found) == {Verdict.INCONCLUSIVE}
     assert "enrol again" in said(found)
+    assert all(one.hidden == () for one in found.values())
 
 
 def test_a_claim_without_code_leaves_it_unchecked() -> None:

@@ -7,7 +7,6 @@ inspector who asks how far something is from what was enrolled.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,16 @@ import numpy as np
 from inspectorate.cli.options import EXISTING, anchors_option, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.keys import TrustAnchors
-from inspectorate.mechanisms.workloads.appraise.enrolled import Bench, bench_of, caught_by, features_of, run_name
+from inspectorate.mechanisms.workloads.appraise.enrolled import Bench, bench_of, features_of, hidden_within
 from inspectorate.mechanisms.workloads.enrol.load import LoadedSignature, read_signature
 from inspectorate.mechanisms.workloads.enrol.session import read_session
 from inspectorate.mechanisms.workloads.signature.calibrate import Threshold
-from inspectorate.mechanisms.workloads.signature.hiding import HiddenShare, hidden_share
+from inspectorate.mechanisms.workloads.signature.hiding import HiddenShare
 from inspectorate.mechanisms.workloads.telemetry.frame import Frame
 from inspectorate.mechanisms.workloads.telemetry.table import read_table
 from inspectorate.mechanisms.workloads.telemetry.tidy import tidy
 from inspectorate.quantities import from_ns
 
-CELL_S = 3600.0
 MISS_PROBABILITY = 0.01
 
 
@@ -68,7 +66,7 @@ def appraise(**options: Any) -> None:
         raise InputError("too few runs were enrolled to set a threshold", where=claimed, remedy="enrol at least two")
     frame = _frame(options["telemetry"], signatures[claimed])
     units = [_unit(bench, frame, place, claimed, limit, signatures[claimed]) for place in range(len(frame.units))]
-    shape = _shape(bench, signatures[claimed], claimed, limit)
+    shape = hidden_within(bench, signatures[claimed], limit, miss_probability=MISS_PROBABILITY)
     short = limit.per_device_hour > options["rate"] * (1 + 1e-9)
     if options["as_json"]:
         print_json(_as_json(claimed, limit, units, shape))
@@ -145,22 +143,6 @@ def _unit(bench: Bench, frame: Frame, place: int, claimed: str, limit: Threshold
         if len(deviates)
         else None,
         departures=bench.library.departures(block, claimed, most=3) if len(deviates) else (),
-    )
-
-
-def _shape(bench: Bench, loaded: LoadedSignature, claimed: str, limit: Threshold) -> HiddenShare | None:
-    training = [f for contrast, frames in loaded.contrasts.values() if contrast.kind == "training" for f in frames]
-    named = [(run_name(loaded, run.id), run) for run in loaded.record.runs]
-    runs = [(name, loaded.frame(run)) for name, run in named if name in bench.calibration.without]
-    if not training or not runs:
-        return None
-    return hidden_share(
-        runs,
-        training,
-        partial(caught_by, bench, loaded.record.window_s, claimed, limit.distance),
-        run_s=limit.run_hours * 3600,
-        cell_s=CELL_S,
-        miss_probability=MISS_PROBABILITY,
     )
 
 

@@ -13,13 +13,13 @@ Procedure, per pod:
 4. Consistent: none of these, throughout.
 
 Evidence against the party is that of `compared`: only it can raise an alarm. Deviations call for a review and accuse nobody.
-Bounds for the account (`signature.hiding`) are given only where nothing contradicts the telemetry and no block deviates. Power
-bounds rest on both contrasts; shape bounds on the named catalogue.
+Bounds for the account (`signature.hiding`) are given only where nothing contradicts the telemetry, no block deviates, and no
+other code is claimed than was enrolled. Power bounds rest on both contrasts; shape bounds on the named catalogue.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,32 +30,29 @@ from inspectorate.declaration import WorkloadClaim
 from inspectorate.mechanisms.workloads.appraise.compared import Compared, compare
 from inspectorate.mechanisms.workloads.appraise.enrolled import (
     BENCHES_KEPT,
+    CELL_S,
+    IDLE,
+    TRAINING,
     ByDigest,
     Enrolled,
     bench_of,
-    caught_by,
     enrolled,
-    run_name,
+    frames_of,
+    hidden_within,
 )
 from inspectorate.mechanisms.workloads.appraise.sound import NAME, surveyed
-from inspectorate.mechanisms.workloads.enrol.load import LoadedSignature
 from inspectorate.mechanisms.workloads.observe import MeterSeen, observe
 from inspectorate.mechanisms.workloads.signature.calibrate import Threshold
 from inspectorate.mechanisms.workloads.signature.hiding import (
     CATALOGUE,
     EFFICIENCY_GAIN_MAX,
     HiddenShare,
-    hidden_share,
     power_share,
 )
-from inspectorate.mechanisms.workloads.telemetry.frame import Frame
 from inspectorate.quantities import Period, from_ns, to_ns
 
-CELL_S = 3600.0
-"""Bounds by shape hold for cells of at least this length."""
 SCOPES_MAX = 200
 ROWS_MAX = 600
-TRAINING, IDLE = "training", "idle"
 
 ASSUMPTIONS = (
     "approved workloads run in the period as they ran while they were enrolled, within their operating range",
@@ -95,6 +92,7 @@ def _of_pod(case: Case, terms: ApprovedWorkloads, pod: str, having: Enrolled, se
     if seen is None or not seen.evidence_ids:
         evidence = ()
     sound = compared is not None and not against and bool(evidence) and not compared.deviates.any()
+    sound = sound and not _recoded(having, claims)
     return Assessment(
         clause=case.clause.id,
         mechanism=NAME,
@@ -167,10 +165,10 @@ def _doubts(
             f"{pod}: {compared.deviations} stretches deviate from what was approved, from {first:%H:%M:%S} on"
             f" (the last window begins {last:%H:%M:%S}): {away}; the inspector should read the code again"
         )
-    for claim in claims:
-        signature = having.signatures.get(claim.workload or "")
-        if signature is not None and claim.code is not None and claim.code != signature.record.manifest.code:
-            found.append(f"{pod}: the code of claim {claim.id} is not the code that was enrolled; enrol again")
+    found += [
+        f"{pod}: the code of claim {claim.id} is not the code that was enrolled; enrol again"
+        for claim in _recoded(having, claims)
+    ]
     for workload, limit in compared.thresholds.items():
         if limit.per_device_hour > terms.false_alarms_per_device_hour_max * (1 + 1e-9):
             found.append(
@@ -183,6 +181,14 @@ def _doubts(
         elif not shape.tells:
             found.append(f"{pod}: abstains: its meter does not tell training from {workload}")
     return tuple(dict.fromkeys(found))
+
+
+def _recoded(having: Enrolled, claims: tuple[WorkloadClaim, ...]) -> list[WorkloadClaim]:
+    """Claims of enrolled workloads that name other code than was enrolled."""
+    code = {workload: loaded.record.manifest.code for workload, loaded in having.signatures.items()}
+    return [
+        claim for claim in claims if claim.code is not None and code.get(claim.workload or "") not in (None, claim.code)
+    ]
 
 
 def _approved(pod: str, compared: Compared | None) -> str:
@@ -201,30 +207,14 @@ def _shapes(case: Case, having: Enrolled, compared: Compared) -> dict[str, Hidde
 @lru_cache(maxsize=BENCHES_KEPT)
 def _shape(signatures: tuple[ByDigest, ...], workload: str, limit: Threshold, miss: float) -> HiddenShare | None:
     having = {one.loaded.workload: one.loaded for one in signatures}
-    loaded, bench = having[workload], bench_of(having)
+    bench = bench_of(having)
     assert bench is not None
-    training = _frames(loaded, TRAINING)
-    named = [(run_name(loaded, run.id), run) for run in loaded.record.runs]
-    runs = [(name, loaded.frame(run)) for name, run in named if name in bench.calibration.without]
-    if not training or not runs:
-        return None
-    return hidden_share(
-        runs,
-        training,
-        partial(caught_by, bench, loaded.record.window_s, workload, limit.distance),
-        run_s=limit.run_hours * 3600,
-        cell_s=CELL_S,
-        miss_probability=miss,
-    )
+    return hidden_within(bench, having[workload], limit, miss_probability=miss)
 
 
 def _miss(case: Case) -> float:
     """Each pod's bound may fail by itself, so that all hold together at the case's miss probability."""
     return case.miss_probability / max(1, len(case.declaration.pods))
-
-
-def _frames(loaded: LoadedSignature, kind: str) -> list[Frame]:
-    return [frame for contrast, frames in loaded.contrasts.values() if contrast.kind == kind for frame in frames]
 
 
 def _bounds(
@@ -281,7 +271,7 @@ def _powers(having: Enrolled, compared: Compared) -> NDArray[np.float64] | None:
         levels = {
             kind: [
                 float(np.nansum(np.nanmean(f.of("power_w"), axis=0)))
-                for f in _frames(loaded, kind)
+                for f in frames_of(loaded, kind)
                 if "power_w" in f.signals
             ]
             for kind in (TRAINING, IDLE)
@@ -314,22 +304,15 @@ def _exhibits(pod: str, compared: Compared | None, shapes: dict[str, HiddenShare
     step = max(1, -(-len(compared.start_ns) // ROWS_MAX))
     rows = []
     for first in range(0, len(compared.start_ns), step):
-        part = slice(first, first + step)
-        far = compared.distance[part]
-        power = compared.power_w[part]
-        rows.append(
-            (
-                from_ns(int(compared.start_ns[first])).isoformat().replace("+00:00", "Z"),
-                float(np.nanmax(far)) if np.isfinite(far).any() else None,
-                float(np.nanmean(power)) if np.isfinite(power).any() else None,
-            )
-        )
+        far = compared.distance[first : first + step]
+        time = from_ns(int(compared.start_ns[first])).isoformat().replace("+00:00", "Z")
+        rows.append((time, float(np.nanmax(far)) if np.isfinite(far).any() else None))
     series = Exhibit(
         id=f"approved-{pod}",
         title=f"{pod}: distance from the claimed workload, against the threshold",
         kind=ExhibitKind.SERIES,
         columns=("time", "distance"),
-        rows=tuple(row[:2] for row in rows),
+        rows=tuple(rows),
         limit=min(limit.distance for limit in compared.thresholds.values()),
         unit="usual spreads",
     )

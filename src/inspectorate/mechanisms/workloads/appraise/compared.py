@@ -47,8 +47,6 @@ class Compared:
     """Mean over the window, of all units together; NaN where not measured."""
     thresholds: dict[str, Threshold]
     log_e: float
-    stretches: int
-    """How many were bet on."""
     departures: tuple[tuple[str, float], ...]
     """Of the largest deviation: which features depart, in usual spreads."""
 
@@ -84,7 +82,6 @@ def compare(
     distance, threshold = np.full(len(values), np.nan), np.full(len(values), np.nan)
     thresholds: dict[str, Threshold] = {}
     evidence: list[float] = []
-    stretches = 0
     for number, claim in enumerate(claims):
         workload = claim.workload
         if workload is None or workload not in having.bench.library.workloads:
@@ -97,9 +94,7 @@ def compare(
         if len(rows):
             distance[rows] = _farthest(having.bench, values[rows], workload)
             threshold[rows] = limit.distance
-        log_e, count = _evidence(having.bench, values[rows], workload, window_s)
-        evidence.append(log_e)
-        stretches += count
+        evidence.append(_evidence(having.bench, values[rows], workload, window_s))
     worst = int(np.nanargmax(distance - threshold)) if np.isfinite(distance).any() else -1
     return Compared(
         start_ns=start_ns,
@@ -112,7 +107,6 @@ def compare(
         power_w=_power(names, values),
         thresholds=thresholds,
         log_e=bounded_log_e(merge_mean(evidence)) if evidence else 0.0,
-        stretches=stretches,
         departures=_departures(having.bench, values, claims, label, worst),
     )
 
@@ -188,14 +182,14 @@ def _farthest(bench: Bench, values: Values, workload: str) -> Values:
     return farthest
 
 
-def _evidence(bench: Bench, values: Values, workload: str, window_s: float) -> tuple[float, int]:
-    """Step 4 for the windows of one claim: the log e-value and how many stretches were bet on.
+def _evidence(bench: Bench, values: Values, workload: str, window_s: float) -> float:
+    """Step 4 for the windows of one claim: the log e-value.
 
     A rest that is shorter than a run is left out, unless it is all there is: its maximum can only be smaller.
     """
     known = bench.calibration.of(workload)
     if not known or not len(values):
-        return 0.0, 0
+        return 0.0
     length = max(1, round(float(np.mean([one.hours for one in known])) * 3600 / window_s))
     count = max(1, len(values) // length)
     parts = [_farthest(bench, values[k * length : (k + 1) * length], workload) for k in range(count)]
@@ -208,7 +202,7 @@ def _evidence(bench: Bench, values: Values, workload: str, window_s: float) -> t
     ):
         p_values = online_p_values(scores, calibration=calibration)
         found.append(float(conformal_process(p_values, plan=PLAN).log_e_final[0]))
-    return merge_mean(found), count
+    return merge_mean(found)
 
 
 def _power(names: tuple[str, ...], values: Values) -> Values:

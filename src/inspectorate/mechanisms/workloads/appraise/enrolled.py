@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 
 import numpy as np
@@ -25,13 +25,18 @@ from inspectorate.declaration import MeasuringPoint, Meter
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import EnrolmentOpened, WorkloadEnrolled
 from inspectorate.mechanisms.workloads.enrol.load import LoadedSignature, read_signature
-from inspectorate.mechanisms.workloads.signature.calibrate import Calibration, calibrate
+from inspectorate.mechanisms.workloads.signature.calibrate import Calibration, Threshold, calibrate
+from inspectorate.mechanisms.workloads.signature.hiding import HiddenShare, hidden_share
 from inspectorate.mechanisms.workloads.signature.library import Library, Reference
 from inspectorate.mechanisms.workloads.signature.types import ReferenceRun
 from inspectorate.mechanisms.workloads.telemetry.frame import Frame
 from inspectorate.mechanisms.workloads.windows import FEATURES_VERSION, window_features
 
 BENCHES_KEPT = 256
+CELL_S = 3600.0
+"""Bounds by shape hold for cells of at least this length."""
+TRAINING, IDLE = "training", "idle"
+"""Kinds of contrasts."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -210,3 +215,27 @@ def _reference(
 def run_name(loaded: LoadedSignature, run: str) -> str:
     """Runs of two sessions may be named alike."""
     return f"{loaded.record.manifest.session}/{run}"
+
+
+def frames_of(loaded: LoadedSignature, kind: str) -> list[Frame]:
+    """The frames of all contrasts of a kind."""
+    return [frame for contrast, frames in loaded.contrasts.values() if contrast.kind == kind for frame in frames]
+
+
+def hidden_within(
+    bench: Bench, loaded: LoadedSignature, limit: Threshold, *, miss_probability: float
+) -> HiddenShare | None:
+    """How much training could be hidden within a workload, in cells of `CELL_S`; None if none was recorded beside it."""
+    training = frames_of(loaded, TRAINING)
+    named = [(run_name(loaded, run.id), run) for run in loaded.record.runs]
+    runs = [(name, loaded.frame(run)) for name, run in named if name in bench.calibration.without]
+    if not training or not runs:
+        return None
+    return hidden_share(
+        runs,
+        training,
+        partial(caught_by, bench, loaded.record.window_s, loaded.workload, limit.distance),
+        run_s=limit.run_hours * 3600,
+        cell_s=CELL_S,
+        miss_probability=miss_probability,
+    )
