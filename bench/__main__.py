@@ -6,7 +6,9 @@ import importlib
 import sys
 
 BENCHMARKS = (
-    "ledger", "flows", "collector", "review", "planner", "windows", "telemetry_text", "recorder", "integrity",
+    "ledger", "flows", "collector", "review", "planner", "windows", "telemetry_text", "recorder", "integrity", "attestation",
+    "rulesets", "flop_ledger", "licences",
+    "interlock", "graphs",
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from inspectorate.agreement import Agreement, Clause, ClauseKind
 from inspectorate.canonical import Identifier, Record, Text
 from inspectorate.declaration import Declaration
 from inspectorate.evidence import Evidence
+from inspectorate.keys import PlatformAnchor
 from inspectorate.quantities import NonNegative, Period, Positive, Share
 from inspectorate.statistics import LOG_E_MAX, LOG_E_MIN
 
@@ -170,7 +171,8 @@ class Assessment(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """All that a mechanism may look at: terms, declaration, and evidence that was verified. No clock, no disk."""
+    """All that a mechanism may look at: terms, declaration, evidence that was verified, and the roots of platforms that the
+    reviewer trusts. No clock, no disk."""
 
     agreement: Agreement
     clause: Clause
@@ -181,6 +183,8 @@ class Case:
     """What one statistical statement of this assessment may use of (1 - assurance confidence)."""
     shared: dict[str, object]
     """Work that clauses of one mechanism share within one review, such as decoded streams, under the mechanism's name."""
+    platforms: tuple[PlatformAnchor, ...] = ()
+    """Out of the reviewer's anchors, never out of evidence: without one, no quote of a TPM can be believed."""
 
 
 class Mechanism(Protocol):

@@ -43,6 +43,9 @@ ALARMING_KINDS = frozenset(
         ClauseKind.DECLARED_CABLING,
         ClauseKind.APPROVED_WORKLOADS,
         ClauseKind.SOUND_TELEMETRY,
+        ClauseKind.GUARDED_OPERATION,
+        ClauseKind.LICENSED_WORK,
+        ClauseKind.GUARD_OUTLET,
     }
 )
 """Kinds of clause against which evidence can reach an alarm."""

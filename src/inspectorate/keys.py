@@ -187,11 +187,20 @@ class LedgerAnchor(Record):
         return self
 
 
+class PlatformAnchor(Record):
+    """A root under which keys of TPMs are certified, and the oldest firmware of theirs that is trusted."""
+
+    name: Identifier
+    certificate: str = Field(min_length=1, max_length=20_000, description="the root's X.509 certificate, PEM")
+    firmware_version_min: int = Field(default=0, ge=0, description="TPMS_ATTEST.firmwareVersion, as a number")
+
+
 class TrustAnchors(Record):
     """All that the reviewer trusts. Read from the reviewer's own file, never from a bundle."""
 
     anchors: tuple[TrustAnchor, ...] = Field(min_length=1)
     ledgers: tuple[LedgerAnchor, ...] = ()
+    platforms: tuple[PlatformAnchor, ...] = Field(default=(), max_length=64)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -41,13 +41,14 @@ from inspectorate.evidence import (
     receive,
 )
 from inspectorate.findings import Finding, fuse
-from inspectorate.keys import TrustAnchors
+from inspectorate.keys import PlatformAnchor, TrustAnchors
 from inspectorate.ledger import ProofVerifier, VerifiedInclusion, proof_origin
+from inspectorate.mechanisms.guarantee.appraise import GUARANTEE
 from inspectorate.mechanisms.interconnect.appraise import INTERCONNECT
 from inspectorate.mechanisms.workloads.appraise import WORKLOADS
 from inspectorate.quantities import Period, Time
 
-MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS)
+MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS, GUARANTEE)
 """Every way of knowing that this program has."""
 
 INTERVAL_S = 3600.0
@@ -142,7 +143,7 @@ def review(
     )
     all_problems = (*problems, *ledger_problems, *evidence.problems)
     # (7)
-    assessments = _appraise(terms, declaration, evidence, MECHANISMS)
+    assessments = _appraise(terms, declaration, evidence, anchors.platforms)
     # (8)
     account = take_account(
         assessments,
@@ -257,10 +258,10 @@ def _find_declaration(
 
 
 def _appraise(
-    terms: Agreement, declaration: Declaration, evidence: Evidence, mechanisms: tuple[Mechanism, ...]
+    terms: Agreement, declaration: Declaration, evidence: Evidence, platforms: tuple[PlatformAnchor, ...]
 ) -> tuple[Assessment, ...]:
     """Step 7: every mechanism on every clause of its kinds."""
-    table: MechanismTable = {kind: tuple(m for m in mechanisms if kind in m.clause_kinds) for kind in ClauseKind}
+    table: MechanismTable = {kind: tuple(m for m in MECHANISMS if kind in m.clause_kinds) for kind in ClauseKind}
     statements = max(1, sum(len(table[clause.kind]) for clause in terms.clauses))
     shared: dict[str, object] = {}
     found: list[Assessment] = []
@@ -274,6 +275,7 @@ def _appraise(
                 period=declaration.period,
                 miss_probability=(1 - terms.assurance_confidence) / statements,
                 shared=shared,
+                platforms=platforms,
             )
             assessments = mechanism.appraise(case)
             assert assessments, f"{mechanism.name} said nothing of {clause.id}"

@@ -54,6 +54,7 @@ def test_the_shipped_agreements_are_these() -> None:
         "inference-only",
         "inference-only-approved",
         "inference-only-enforced",
+        "inference-only-guarded",
     )
 
 

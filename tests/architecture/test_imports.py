@@ -32,8 +32,8 @@ NEVER = {
 }
 
 OWN_COMMANDS = {
-    "lab": {f"{PACKAGE}.cli.lab"},
-    "worlds": {f"{PACKAGE}.cli.worlds", f"{PACKAGE}.cli.workloads_attack"},
+    "lab": {f"{PACKAGE}.cli.lab", f"{PACKAGE}.cli.lab_guard"},
+    "worlds": {f"{PACKAGE}.cli.worlds", f"{PACKAGE}.cli.worlds_guard", f"{PACKAGE}.cli.workloads_attack"},
 }
 """The only modules elsewhere that may import these rooms: no simulated evidence reaches the product path."""
 

@@ -23,7 +23,11 @@ from inspectorate.statistics import LOG_E_MAX, LOG_E_MIN
 from inspectorate.worlds import World, build_world
 
 WORLDS = ("honest", "ddp", "silenced-exporter")
-AGREEMENTS = {"interconnect": "inference-only-enforced", "workloads": "inference-only-approved"}
+AGREEMENTS = {
+    "interconnect": "inference-only-enforced",
+    "workloads": "inference-only-approved",
+    "guarantee": "inference-only-guarded",
+}
 """By mechanism: the shipped agreement with a clause of every kind that it appraises."""
 OBSERVED_S = 240
 """Enough for every kind of assessment; the contract does not depend on what was seen."""
@@ -61,6 +65,7 @@ def case_of(mechanism: Mechanism, name: str, clause: Clause, evidence: Evidence)
         period=made.declaration.period,
         miss_probability=0.001,
         shared={},
+        platforms=made.anchors.platforms,
     )
 
 

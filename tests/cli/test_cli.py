@@ -137,7 +137,7 @@ def test_links_and_named_files_of_the_documents_exist(document: Path) -> None:
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_of_the_documents_are_commands_of_the_program(document: Path) -> None:
     for line in document.read_text().splitlines():
-        found = re.match(r"^    inspectorate ([a-z]+)(?: ([a-z]+))?", line)
+        found = re.match(r"^    inspectorate ([a-z]+)(?: ([a-z-]+))?", line)
         if found:
             assert found[1] in NOUNS, line
             group = getattr(importlib.import_module(f"inspectorate.cli.{found[1]}"), found[1])

@@ -34,7 +34,8 @@ from hypothesis import strategies as st
 
 from inspectorate.canonical import canonical_bytes, digest_of
 from inspectorate.evidence import ProblemKind, RejectedEvidence, VerifiedStatement, sign_statement, verify_envelope
-from inspectorate.evidence.envelope import SIGNATURES_MAX, _pae
+from inspectorate.evidence.dsse import pae
+from inspectorate.evidence.envelope import PAYLOAD_TYPE, SIGNATURES_MAX
 from inspectorate.keys import Holder, SigningKey
 
 
@@ -101,13 +102,13 @@ def test_a_verified_statement_comes_from_verification_only() -> None:
 def test_pre_authentication_encoding_is_that_of_the_specification() -> None:
     """DSSE protocol, section "Pre-Authentication Encoding": lengths in decimal ASCII, single spaces, raw bytes."""
     body = b'{"a":1}'
-    assert _pae(body) == b"DSSEv1 28 application/vnd.in-toto+json 7 " + body
-    assert _pae(b"") == b"DSSEv1 28 application/vnd.in-toto+json 0 "
+    assert pae(PAYLOAD_TYPE, body) == b"DSSEv1 28 application/vnd.in-toto+json 7 " + body
+    assert pae(PAYLOAD_TYPE, b"") == b"DSSEv1 28 application/vnd.in-toto+json 0 "
 
 
 def test_the_worked_example_of_the_specification() -> None:
     """DSSE protocol, section "Test vectors": the encoding of a text payload of type http://example.com/HelloWorld."""
-    encoded = _pae(b"hello world", "http://example.com/HelloWorld")
+    encoded = pae("http://example.com/HelloWorld", b"hello world")
     assert encoded == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
 
 

@@ -12,12 +12,13 @@ from inspectorate.cli.worlds import worlds
 from inspectorate.evidence import Bundle
 from inspectorate.keys import TrustAnchors
 from inspectorate.worlds import CATALOGUE, build_world
+from inspectorate.worlds.guard_catalogue import GUARDED
 
 
 def test_list_names_every_world() -> None:
     result = CliRunner().invoke(worlds, ["list", "--json"])
     assert result.exit_code == 0
-    assert [item["name"] for item in json.loads(result.stdout)] == list(CATALOGUE)
+    assert [item["name"] for item in json.loads(result.stdout)] == [*CATALOGUE, *GUARDED]
 
 
 def test_make_writes_a_site_that_opens(tmp_path: Path) -> None:

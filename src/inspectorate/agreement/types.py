@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from inspectorate.canonical import Identifier, Record, Text
+from inspectorate.canonical import Digest, Identifier, Record, Text
 from inspectorate.quantities import Positive, Share, Time
 
 
@@ -80,6 +80,9 @@ class ClauseKind(StrEnum):
     DECLARED_CABLING = "declared-cabling"
     APPROVED_WORKLOADS = "approved-workloads"
     SOUND_TELEMETRY = "sound-telemetry"
+    GUARDED_OPERATION = "guarded-operation"
+    LICENSED_WORK = "licensed-work"
+    GUARD_OUTLET = "guard-outlet"
     COVERED_CLUSTER = "covered-cluster"
     PROCEDURE = "procedure"
 
@@ -175,6 +178,50 @@ class SoundTelemetry(Record):
     disagreement_share_max: Share = Field(description="relative difference that is put down to the meters")
 
 
+class GuardedOperation(Record):
+    """A guarantee processor stands on the path of the chips, runs an agreed program and an agreed ruleset, and says so."""
+
+    kind: Literal[ClauseKind.GUARDED_OPERATION]
+    baseline: Digest = Field(description="of the first ruleset: every later one is reached from it by signed updates")
+    ruleset_version_min: Annotated[int, Field(ge=1)]
+    measurements: tuple[Digest, ...] = Field(
+        default=(),
+        max_length=64,
+        description="programs of the processor that may run; none: only its ruleset is checked",
+    )
+    configurations: tuple[Digest, ...] = Field(
+        default=(),
+        max_length=64,
+        description="configurations of the processor that both parties have read; none: its meters bound nothing",
+    )
+    boots: tuple[Digest, ...] = Field(
+        default=(),
+        max_length=64,
+        description="what firmware, boot loader and kernel may measure before the processor; none: not checked",
+    )
+    hardware_key: bool = Field(description="whether a TPM must speak for the processor")
+    attested_every_s: Positive = Field(description="a stretch without a report for longer is not observed")
+    challenged_every_s: Positive | None = Field(
+        default=None, description="a report must answer an inspector's challenge at least so often; none: not asked"
+    )
+
+
+class LicensedWork(Record):
+    """Chips work within budgets that a quorum licensed, and no longer than the licence holds."""
+
+    kind: Literal[ClauseKind.LICENSED_WORK]
+    meters: tuple[Identifier, ...] = Field(min_length=1, max_length=16, description="meters that a licence must budget")
+    valid_s_max: Positive = Field(description="a licence may not be valid for longer")
+    attested_every_s: Positive = Field(description="a stretch without a report for longer is not observed")
+
+
+class GuardOutlet(Record):
+    """The guarantee processor leaks nothing else: what leaves it has fixed times, fixed sizes, and a bit budget."""
+
+    kind: Literal[ClauseKind.GUARD_OUTLET]
+    bits_per_day_max: Positive = Field(description="that its reports may carry about what the chips do")
+
+
 class CoveredCluster(Record):
     """Chips above any of these limbs form a covered chip cluster and must stand in a declared facility."""
 
@@ -207,6 +254,9 @@ Parameters = Annotated[
     | DeclaredCabling
     | ApprovedWorkloads
     | SoundTelemetry
+    | GuardedOperation
+    | LicensedWork
+    | GuardOutlet
     | CoveredCluster
     | Procedure,
     Field(discriminator="kind"),

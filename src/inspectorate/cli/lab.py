@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from inspectorate.cli.lab_guard import guard
 from inspectorate.cli.options import EXISTING, NEW_PATH, json_option, now, print_json
 from inspectorate.errors import InputError
 from inspectorate.keys import SigningKey
@@ -83,6 +84,9 @@ def _common(command: click.decorators.FC) -> click.decorators.FC:
 @click.group()
 def lab() -> None:
     """A real bench in network namespaces: real training, real inference, real exporters (root, Linux)."""
+
+
+lab.add_command(guard)
 
 
 @lab.command("run")

@@ -13,9 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from inspectorate.cli.options import NEW_PATH, is_terminal, json_option, print_json, write_text
+from inspectorate.cli.worlds_guard import guard_model
 from inspectorate.evidence import Bundle, write_bundle
 from inspectorate.review import Review, review
 from inspectorate.worlds import CATALOGUE, World, WorldKind, build_world, names_of
+from inspectorate.worlds.guard_catalogue import GUARDED
 from inspectorate.worlds.rates import Outcome, Row, Task, pool, run, spread, tabulate, within_allowance
 
 TABLE_WIDTH = 160
@@ -34,17 +36,21 @@ def worlds() -> None:
     """Simulated sites with known truth: honest, cheating in named ways, with broken sensors."""
 
 
+worlds.add_command(guard_model)
+
+
 @worlds.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """List every kind of world."""
+    """List every kind of world: those of traffic, then those behind guarantee processors."""
+    every = (*CATALOGUE.values(), *GUARDED.values())
     if as_json:
-        print_json([{"name": s.name, "kind": s.kind.value, "description": s.description} for s in CATALOGUE.values()])
+        print_json([{"name": s.name, "kind": s.kind.value, "description": s.description} for s in every])
         return
     table = Table(show_edge=False)
     for column in ("name", "kind", "description"):
         table.add_column(column)
-    for spec in CATALOGUE.values():
+    for spec in every:
         table.add_row(spec.name, spec.kind.value, spec.description)
     Console(width=None if is_terminal() else TABLE_WIDTH).print(table)
 
@@ -78,19 +84,23 @@ def make(name: str, seed: int, out: Path, as_json: bool) -> None:
 @click.option("--honest", type=click.IntRange(min=0), default=1000, show_default=True, help="Honest worlds in all.")
 @click.option("--cheats", type=click.IntRange(min=0), default=100, show_default=True, help="Worlds of each cheat.")
 @click.option("--broken", type=click.IntRange(min=0), default=20, show_default=True, help="Worlds of each fault.")
+@click.option("--guarded", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Worlds of each kind behind guarantee processors.")  # fmt: skip
 @click.option("--timed", type=click.IntRange(min=0), default=5, show_default=True,
               help="Worlds of each cheat for which the time to the alarm is found.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True)
 @json_option
-def rates(honest: int, cheats: int, broken: int, timed: int, jobs: int, as_json: bool) -> None:
+def rates(honest: int, cheats: int, broken: int, guarded: int, timed: int, jobs: int, as_json: bool) -> None:
     """Review many worlds and print false alarms, detections and what was noticed, with 95 % intervals."""
     tasks = spread(names_of(WorldKind.HONEST), honest)
     tasks += list(itertools.product(names_of(WorldKind.CHEATING), range(cheats)))
     tasks += list(itertools.product(names_of(WorldKind.BROKEN), range(broken)))
+    tasks += list(itertools.product(GUARDED, range(guarded)))
     if not tasks:
         raise click.UsageError("there is nothing to measure: all counts are 0")
     outcomes = _with_progress(tasks, timed, jobs)
-    of_honest = [outcome for outcome in outcomes if CATALOGUE[outcome.world].kind is WorldKind.HONEST]
+    kinds = {**CATALOGUE, **GUARDED}
+    of_honest = [outcome for outcome in outcomes if kinds[outcome.world].kind is WorldKind.HONEST]
     rows = list(tabulate(outcomes))
     allowed = build_world(*tasks[0]).agreement.false_accusation_rate
     pooled = pool(of_honest, "all honest") if of_honest else None

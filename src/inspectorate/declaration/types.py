@@ -133,6 +133,8 @@ class ReporterKind(StrEnum):
     """Enforces limits on the links of pods, and attests what it enforces."""
     CABLING = "cabling"
     """Says what is wired to what: switches by LLDP or by the subnet manager, an inspector by looking."""
+    GUARD = "guard"
+    """A guarantee processor: enforces a ruleset on the path of the chips of its pods."""
 
 
 class Reporter(Record):

@@ -16,7 +16,6 @@ Not done here: whether the payloads are there (`bundle`), and whether the ledger
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,9 +23,11 @@ from pydantic import ValidationError
 
 from inspectorate.canonical import canonical_bytes, digest_of, first_fault, parse_canonical
 from inspectorate.errors import EvidenceError
+from inspectorate.evidence.dsse import pae, strict_base64
 from inspectorate.evidence.problems import ProblemKind, RejectedEvidence
 from inspectorate.evidence.statement import (
     BundleManifest,
+    ChallengeIssued,
     CustodyEvent,
     DeclarationMade,
     Enrolment,
@@ -72,7 +73,7 @@ def sign_statement(statement: Statement, *keys: SigningKey) -> bytes:
     if not keys:
         raise ValueError("a statement needs at least one signature")
     payload = canonical_bytes(statement.model_dump(mode="json", by_alias=True, exclude_none=True))
-    message = _pae(payload)
+    message = pae(PAYLOAD_TYPE, payload)
     signatures = [{"keyid": key.key_id, "sig": base64.b64encode(key.sign(message)).decode()} for key in keys]
     return canonical_bytes(
         {
@@ -102,7 +103,7 @@ def verify_envelope(data: bytes, *, anchors: TrustAnchors, where: str) -> Verifi
     if len({anchor.name for anchor, _ in signers}) != len(signers):
         raise RejectedEvidence(ProblemKind.WRONG_KEY, "one key signs twice", where=where)
     # (4)
-    message = _pae(payload)
+    message = pae(PAYLOAD_TYPE, payload)
     for anchor, signature in signers:
         if not anchor.key.verifies(signature, message):
             raise RejectedEvidence(ProblemKind.WRONG_KEY, f"the signature of {anchor.name} is false", where=where)
@@ -126,7 +127,7 @@ def _open(data: bytes, where: str) -> tuple[bytes, list[tuple[str, bytes]]]:
         envelope = parse_canonical(data, where=where)
         if set(envelope) != {"payload", "payloadType", "signatures"} or envelope["payloadType"] != PAYLOAD_TYPE:
             raise ValueError("is not a DSSE envelope of an in-toto statement")
-        payload = _strict_base64(envelope["payload"])
+        payload = strict_base64(envelope["payload"])
         listed = envelope["signatures"]
         if not isinstance(listed, list) or not 1 <= len(listed) <= SIGNATURES_MAX:
             raise ValueError(f"needs between 1 and {SIGNATURES_MAX} signatures")
@@ -134,23 +135,11 @@ def _open(data: bytes, where: str) -> tuple[bytes, list[tuple[str, bytes]]]:
         for item in listed:
             if not isinstance(item, dict) or set(item) != {"keyid", "sig"} or not isinstance(item["keyid"], str):
                 raise ValueError("a signature needs exactly keyid and sig")
-            signatures.append((item["keyid"], _strict_base64(item["sig"])))
+            signatures.append((item["keyid"], strict_base64(item["sig"])))
     except (EvidenceError, ValueError, TypeError) as fault:
         text = fault.problem if isinstance(fault, EvidenceError) else str(fault)
         raise RejectedEvidence(ProblemKind.MALFORMED, text, where=where) from None
     return payload, signatures
-
-
-def _strict_base64(text: object) -> bytes:
-    if not isinstance(text, str):
-        raise TypeError("base64 must be text")
-    try:
-        data = base64.b64decode(text, validate=True)
-    except binascii.Error as fault:
-        raise ValueError(f"not base64: {fault}") from None
-    if base64.b64encode(data).decode() != text:
-        raise ValueError("base64 is not in its canonical form")
-    return data
 
 
 def _parse_statement(payload: bytes, where: str) -> Statement:
@@ -167,7 +156,7 @@ def _may_sign(anchor: TrustAnchor, predicate: Predicate) -> bool:
     role, times = _role_and_times(predicate)
     if not all(anchor.may(role, time) for time in times):
         return False
-    if isinstance(predicate, WindowApproved | Enrolment):
+    if isinstance(predicate, WindowApproved | Enrolment | ChallengeIssued):
         return predicate.by == anchor.name
     speaker = _speaker(predicate)
     return speaker is None or speaker in anchor.sensors
@@ -180,7 +169,7 @@ def _speaker(predicate: Predicate) -> str | None:
             return predicate.sensor
         case Report():
             return predicate.reporter
-        case WindowApproved() | Enrolment():
+        case WindowApproved() | Enrolment() | ChallengeIssued():
             return predicate.by
         case _:
             return None
@@ -198,6 +187,8 @@ def _role_and_times(predicate: Predicate) -> tuple[Role, tuple[datetime, ...]]:
             return Role.APPROVAL, (predicate.valid.start, predicate.valid.end)
         case EnrolmentOpened():
             return Role.INSPECTOR, (predicate.opened_at,)
+        case ChallengeIssued():
+            return Role.INSPECTOR, (predicate.issued_at,)
         case WorkloadEnrolled():
             return Role.INSPECTOR, (predicate.period.start, predicate.period.end)
         case CustodyEvent():
@@ -209,9 +200,3 @@ def _role_and_times(predicate: Predicate) -> tuple[Role, tuple[datetime, ...]]:
 def _what(predicate: Predicate) -> str:
     speaker = _speaker(predicate)
     return f"a {type(predicate).__name__}" + (f" of {speaker}" if speaker else "")
-
-
-def _pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
-    """DSSE pre-authentication encoding (DSSE protocol, section Signature Definition)."""
-    kind = payload_type.encode()
-    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)

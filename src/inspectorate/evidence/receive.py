@@ -22,6 +22,7 @@ from inspectorate.evidence.bundle import Bundle
 from inspectorate.evidence.envelope import VerifiedStatement, verify_envelope
 from inspectorate.evidence.problems import Problem, ProblemKind, RejectedEvidence
 from inspectorate.evidence.statement import (
+    ChallengeIssued,
     CustodyEvent,
     Enrolment,
     EnrolmentOpened,
@@ -101,7 +102,7 @@ def receive(
             )
         elif isinstance(verified.predicate, CustodyEvent):
             custody.append(verified)
-        elif isinstance(verified.predicate, Report | WindowApproved | Enrolment):
+        elif isinstance(verified.predicate, Report | WindowApproved | Enrolment | ChallengeIssued):
             missing = _missing_payload(bundle, verified)
             if missing is None:
                 reports.append(verified)
@@ -144,7 +145,7 @@ def _time_of(verified: VerifiedStatement) -> tuple[datetime, str]:
     match verified.predicate:
         case WindowApproved(valid=period) | Report(period=period) | WorkloadEnrolled(period=period):
             return period.start, verified.digest
-        case EnrolmentOpened(opened_at=at):
+        case EnrolmentOpened(opened_at=at) | ChallengeIssued(issued_at=at):
             return at, verified.digest
         case other:
             raise AssertionError(f"{type(other).__name__} is no report")

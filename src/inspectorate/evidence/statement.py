@@ -36,6 +36,10 @@ class PredicateType(StrEnum):
     WINDOW_USED = "https://inspectorate.example/window-used/v1"
     CABLING_SEEN = "https://inspectorate.example/cabling-seen/v1"
     TELEMETRY = "https://inspectorate.example/telemetry/v1"
+    GUARD_REPORTED = "https://inspectorate.example/guard-reported/v1"
+    RULESET_IN_FORCE = "https://inspectorate.example/ruleset-in-force/v1"
+    LICENCE_APPLIED = "https://inspectorate.example/licence-applied/v1"
+    CHALLENGE_ISSUED = "https://inspectorate.example/challenge-issued/v1"
     ENROLMENT_OPENED = "https://inspectorate.example/enrolment-opened/v1"
     WORKLOAD_ENROLLED = "https://inspectorate.example/workload-enrolled/v1"
     BUNDLE = "https://inspectorate.example/bundle/v1"
@@ -242,6 +246,47 @@ class WorkloadEnrolled(Enrolment):
         return self
 
 
+class KeyCustody(StrEnum):
+    """What holds the key that speaks for a guarantee processor."""
+
+    TPM = "tpm"
+    """A TPM 2.0 quotes every checkpoint together with the key that signs the statement."""
+    SOFTWARE = "software"
+    """Nothing but this machine's disk and memory: whoever has those can speak for it."""
+
+
+class GuardReported(Report):
+    """A guarantee processor reports one period, at a fixed time and in a fixed size.
+
+    The subjects are `checkpoint` (mode, meters, events; a record of constant length) and, under a TPM, `quote` (what was
+    measured at its start, signed by the TPM over the checkpoint).
+    """
+
+    sequence: int = Field(ge=0, le=10**12, description="counts the reports of one processor, over all its starts")
+    custody: KeyCustody
+
+
+class RulesetInForce(Report):
+    """A guarantee processor put a ruleset in force within the period. The subject is the signed ruleset."""
+
+    version: int = Field(ge=1)
+
+
+class LicenceApplied(Report):
+    """A guarantee processor applied a licence within the period. The subject is the signed licence."""
+
+    licence: Identifier
+
+
+class ChallengeIssued(_Predicate):
+    """An inspector asks a guarantee processor to show that it is alive. The subject is the request, for reading."""
+
+    reporter: Identifier = Field(description="the guarantee processor that is asked")
+    by: Identifier = Field(description="the inspector: the name of the anchor whose key signs")
+    nonce: Hex
+    issued_at: Time
+
+
 class FileEntry(Record):
     digest: Digest
     size: int = Field(ge=0)
@@ -263,6 +308,10 @@ Predicate = (
     | WindowUsed
     | CablingSeen
     | TelemetrySegment
+    | GuardReported
+    | RulesetInForce
+    | LicenceApplied
+    | ChallengeIssued
     | EnrolmentOpened
     | WorkloadEnrolled
     | BundleManifest
@@ -277,6 +326,10 @@ PREDICATES: dict[PredicateType, type[Predicate]] = {
     PredicateType.WINDOW_USED: WindowUsed,
     PredicateType.CABLING_SEEN: CablingSeen,
     PredicateType.TELEMETRY: TelemetrySegment,
+    PredicateType.GUARD_REPORTED: GuardReported,
+    PredicateType.RULESET_IN_FORCE: RulesetInForce,
+    PredicateType.LICENCE_APPLIED: LicenceApplied,
+    PredicateType.CHALLENGE_ISSUED: ChallengeIssued,
     PredicateType.ENROLMENT_OPENED: EnrolmentOpened,
     PredicateType.WORKLOAD_ENROLLED: WorkloadEnrolled,
     PredicateType.BUNDLE: BundleManifest,

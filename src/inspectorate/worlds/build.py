@@ -5,7 +5,7 @@
     3. the traffic: what crosses each pod's link          from the seed alone, but for what the cheat displaces
     4. the exporters: what reaches the collector
     5. the fault: what is broken                          from the seed and its name
-    6. segments, statements, ledger, bundle
+    6. segments, statements of reporters and processors, ledger, bundle
 
 Specifications that share a `SiteSpec` share the site of a seed: what is found in a cheating world and not in the honest
 world of the same seed was found because of the cheat.
@@ -23,25 +23,28 @@ from functools import cache
 import numpy as np
 
 from inspectorate.agreement import Agreement, load_agreement
-from inspectorate.declaration import Declaration
+from inspectorate.declaration import Declaration, ReporterKind
 from inspectorate.errors import InputError
 from inspectorate.evidence import Memory, ProblemKind
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.interconnect.segments import Datagrams
 from inspectorate.quantities import Period, to_ns
-from inspectorate.worlds import gateway, model, telemetry_site
-from inspectorate.worlds.catalogue import CATALOGUE, WorldSpec
+from inspectorate.worlds import gateway, guard, guard_tpm, model, telemetry_site
+from inspectorate.worlds.catalogue import CATALOGUE, WorldKind, WorldSpec
 from inspectorate.worlds.cheats import CHEATS, Breach, Plan, breach_of
 from inspectorate.worlds.exporter import SOUND, export
 from inspectorate.worlds.faults import FAULTS, Problems, Tampering
+from inspectorate.worlds.guard_attacks import begins
+from inspectorate.worlds.guard_catalogue import GUARDED
+from inspectorate.worlds.guard_cheats import GUARD_CHEATS
+from inspectorate.worlds.guard_script import GuardCheat
 from inspectorate.worlds.model import NS_PER_S
 from inspectorate.worlds.packets import Flows, Ints, interval_totals
 from inspectorate.worlds.seal import Sealing, collect, key_of, make_anchors, seal_bundle
 from inspectorate.worlds.site import SimSite, declare, draw_site
-from inspectorate.worlds.telemetry import NOT_TRAINING, Trains
+from inspectorate.worlds.telemetry import NOT_TRAINING, Measured, Trains
 from inspectorate.worlds.traffic import honest_traffic
 
-AGREEMENT = "inference-only"
 SEED_MAX = 2**31 - 1
 
 
@@ -131,12 +134,13 @@ def build_world(
     Raises `InputError` on an unknown name, a seed outside [0, 2**31), or an agreement without a limit on pods.
     """
     if isinstance(spec, str):
-        if spec not in CATALOGUE:
+        known = {**CATALOGUE, **GUARDED}
+        if spec not in known:
             raise InputError(f"there is no world {spec!r}", remedy="`inspectorate worlds list` names them")
-        spec = CATALOGUE[spec]
+        spec = known[spec]
     if not 0 <= seed <= SEED_MAX:
         raise InputError(f"seed {seed} is not between 0 and {SEED_MAX}")
-    terms = _shipped_agreement() if agreement is None else agreement
+    terms = _shipped_agreement(spec.agreement) if agreement is None else agreement
     # (1)
     site = draw_site(spec.site, terms, _random(seed, "site"))
     # (2)
@@ -168,9 +172,12 @@ def build_world(
         declaration=declaration,
         tampering=tampering,
         stated=gateway.state(declaration, terms, key_of(seed, "collector")),
-        measured=telemetry_site.measure(declaration, terms, site, flows, _training(spec, plan), seed),
+        measured=_measured(
+            telemetry_site.measure(declaration, terms, site, flows, _training(spec, plan), seed),
+            guard.state(declaration, terms, site, flows, seed=seed, attack=_attack(spec, site, seed)),
+        ),
     )
-    breaches = (breach_of(cheat, site, plan),) if cheat and plan else ()
+    breaches = (breach_of(cheat, site, plan),) if cheat and plan else _guard_breaches(spec, site, declaration, seed)
     return World(
         spec=spec,
         seed=seed,
@@ -190,13 +197,44 @@ def build_world(
 def _declared(site: SimSite, terms: Agreement, period: Period) -> Declaration:
     """What the operator declares, with the reporters and meters that the agreement asks for."""
     asked = gateway.reporters(site, terms)
-    declaration = declare(site, terms, period, reporters=asked, cabling=gateway.cabling(site) if asked else ())
+    guards = guard.reporters(site, terms)
+    cabling = gateway.cabling(site) if asked else ()
+    declaration = declare(site, terms, period, reporters=(*asked, *guards), cabling=cabling)
     return telemetry_site.declared(declaration, site, terms)
 
 
 def _anchors(declaration: Declaration, site: SimSite, seed: int) -> TrustAnchors:
-    collected = [*telemetry_site.collected(declaration), *(reporter.id for reporter in declaration.reporters)]
-    return make_anchors(seed, collected, declaration.period, telemetry_site.anchors(declaration, site, seed))
+    reporters = [reporter.id for reporter in declaration.reporters if reporter.kind is not ReporterKind.GUARD]
+    guards = guard.anchors(declaration, seed)
+    others = (*telemetry_site.anchors(declaration, site, seed), *guards)
+    made = make_anchors(seed, [*telemetry_site.collected(declaration), *reporters], declaration.period, others)
+    return made.model_copy(update={"platforms": (guard_tpm.anchor(),)}) if guards else made
+
+
+def _measured(*parts: Measured) -> Measured:
+    """All that was measured and reported beside the flows."""
+    return Measured(
+        envelopes=tuple(envelope for part in parts for envelope in part.envelopes),
+        payloads={digest: payload for part in parts for digest, payload in part.payloads.items()},
+    )
+
+
+def _attack(spec: WorldSpec, site: SimSite, seed: int) -> tuple[str, GuardCheat] | None:
+    """The pod whose processor is attacked, and how."""
+    if spec.guard is None:
+        return None
+    return site.names[int(_random(seed, f"guard {spec.guard}").integers(len(site.names)))], GUARD_CHEATS[spec.guard]
+
+
+def _guard_breaches(spec: WorldSpec, site: SimSite, declaration: Declaration, seed: int) -> tuple[Breach, ...]:
+    """What a subverted processor is guilty of. Nothing leaves its pod for it."""
+    attack = _attack(spec, site, seed)
+    if attack is None or spec.kind is not WorldKind.CHEATING:
+        return ()
+    slots = guard.slots_of(declaration.period)
+    start = max(slots[min(begins(len(slots)), len(slots) - 1)].start, declaration.period.start)
+    period = Period(start=start, end=declaration.period.end)
+    return (Breach(cheat=spec.guard or "", pods=(attack[0],), period=period, exchanged_bytes=0),)
 
 
 def _training(spec: WorldSpec, plan: Plan | None) -> Trains:
@@ -207,8 +245,8 @@ def _training(spec: WorldSpec, plan: Plan | None) -> Trains:
 
 
 @cache
-def _shipped_agreement() -> Agreement:
-    return load_agreement(AGREEMENT)
+def _shipped_agreement(name: str) -> Agreement:
+    return load_agreement(name)
 
 
 def _random(seed: int, purpose: str) -> np.random.Generator:

@@ -25,7 +25,7 @@ class WorldKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class WorldSpec:
-    """A kind of world. `cheat` and `fault` are names in their registries."""
+    """A kind of world. `cheat`, `fault` and `guard` are names in their registries."""
 
     name: str
     kind: WorldKind
@@ -33,6 +33,10 @@ class WorldSpec:
     site: SiteSpec = AT_LARGE
     cheat: str | None = None
     fault: str | None = None
+    guard: str | None = None
+    """What is done to one guarantee processor (`guard_cheats`)."""
+    agreement: str = "inference-only"
+    """The shipped agreement of the site, unless another is given."""
 
 
 _HONEST = (

@@ -1,0 +1,1 @@
+"""What the chips used up, and who says so."""
