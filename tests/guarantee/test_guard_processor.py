@@ -153,6 +153,26 @@ def test_a_crash_gains_nothing_and_loses_a_block_at_most(life: Life) -> None:
     assert keeper.state.mode is Mode.READY, "nothing is served before a model was seen anew"
 
 
+def test_use_that_nobody_has_read_yet_is_never_free(life: Life) -> None:
+    """The processor is killed between two looks: what the chips can have used by then counts as used."""
+    keeper, _ = serving(life)
+    keeper.margin = {MeterKind.WALL_S: 2.0, MeterKind.FLOP: 1e6}
+    ticked(keeper, looked(1.0))
+    before = {meter: left(keeper, meter) for meter in keeper.margin}
+    life.stop()
+    keeper, _ = life.start()
+    for meter, most in ((MeterKind.WALL_S, 2.0), (MeterKind.FLOP, 1e6)):
+        assert left(keeper, meter) <= before[meter] - most
+
+
+def test_a_state_that_cannot_be_is_not_saved(life: Life) -> None:
+    keeper, _ = life.start()
+    impossible = keeper.state.model_copy(update={"mode": Mode.SERVING, "model": CONTENT, "ruleset": None})
+    with pytest.raises(EnvironmentError_, match="cannot be"):
+        keeper.take("test", transitions.Step(state=impossible, durable=True))
+    assert keeper.state.mode is Mode.READY
+
+
 def test_an_end_that_was_told_is_no_loss(life: Life) -> None:
     keeper, gate = serving(life)
     admitted = gate.admit(asked(life))

@@ -243,5 +243,5 @@ def _resting(ruleset: Ruleset | None, me: Identity, now: datetime) -> Mode:
 
 _DISTRUSTED = Refusal(
     kind=EventKind.STATE_ROLLED_BACK,
-    why="the state was rolled back; put the newest state in its place, or provision anew",
+    why="the state was rolled back, and nothing that is signed mends that: provision anew",
 )

@@ -24,9 +24,9 @@ from inspectorate.canonical import Record, parse_canonical
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.mechanisms.guarantee.events import PROVOKED_BY_CLIENTS, EventKind, Mode, Refusal
 from inspectorate.mechanisms.guarantee.interlock.gate import Listener
-from inspectorate.mechanisms.guarantee.machine import transitions
-from inspectorate.mechanisms.guarantee.machine.ahead import ahead, covered
-from inspectorate.mechanisms.guarantee.machine.serving import closed, unlicensed
+from inspectorate.mechanisms.guarantee.machine import invariants, transitions
+from inspectorate.mechanisms.guarantee.machine.ahead import Amounts, ahead, covered
+from inspectorate.mechanisms.guarantee.machine.serving import closed, starved
 from inspectorate.mechanisms.guarantee.machine.state import GuardState, fresh
 from inspectorate.mechanisms.guarantee.machine.store import Loaded, Store
 from inspectorate.mechanisms.guarantee.machine.transitions import Identity, Moment, Step
@@ -82,6 +82,8 @@ class Keeper:
     tally: Tally
     watched_from: datetime
     """Since when what is used is told by looks: the time of the state that was found. What came after it was not seen."""
+    margin: Amounts = field(default_factory=dict)
+    """What chips can use at most between two looks at them."""
     door: Outlet | None = None
     book: RuleBook | None = None
     held_by: Refusal | None = None
@@ -103,7 +105,7 @@ class Keeper:
             raise EnvironmentError_("an earlier save failed", where="state", remedy="mend the disk, and start again")
         for document in step.in_force:
             self._offer(document)
-        if step.durable or self._is_news(step.state) or not covered(step.state, self.saved):
+        if step.durable or self._is_news(step.state) or not covered(step.state, self.saved, self.margin):
             self._save(step.state, self.door.state if self.door else self.outlet)
         before, self.state = self.state, step.state
         if before.ruleset is not step.state.ruleset:
@@ -151,10 +153,7 @@ class Keeper:
         """Tell the path what has changed: the mode, or that work is held for want of a licence."""
         state = self.state
         held, was_held = self.held_by, self.held_by is not None
-        if state.mode is not Mode.SERVING:
-            held = None
-        elif state.licences is not before.licences or before.mode is not Mode.SERVING:
-            held = unlicensed(state, state.time)
+        held = starved(state, state.time) if state.mode is Mode.SERVING else None
         self.held_by = held
         if before.mode is not state.mode or (held is not None) != was_held:
             self._tell()
@@ -171,9 +170,13 @@ class Keeper:
             listener(self.state.mode, self.halted_by)
 
     def _save(self, state: GuardState, outlet: OutletState) -> None:
-        # Only while something is served can anything be used before the next save.
-        on_disk = ahead(state) if state.mode is Mode.SERVING else state
+        faults = invariants.broken(state, self.me)
         self.broken = True
+        if faults:
+            raise EnvironmentError_(
+                f"a state that cannot be: {'; '.join(faults)}", where="state", remedy="report this fault"
+            )
+        on_disk = ahead(state, self.margin)
         self.around.store.save(Saved(machine=on_disk, outlet=outlet, tally=self.tally).canonical_bytes())
         self.saved = on_disk
         self.broken = False

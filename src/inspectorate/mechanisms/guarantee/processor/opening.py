@@ -20,12 +20,14 @@ from inspectorate.mechanisms.guarantee.attestation.tpm.device import TpmDevice
 from inspectorate.mechanisms.guarantee.interlock.samples import SampleStore
 from inspectorate.mechanisms.guarantee.interlock.sampling import LINK_BYTES, Chain
 from inspectorate.mechanisms.guarantee.machine import transitions
+from inspectorate.mechanisms.guarantee.machine.state import GuardState
 from inspectorate.mechanisms.guarantee.machine.store import Loaded, Store
 from inspectorate.mechanisms.guarantee.machine.transitions import Identity
 from inspectorate.mechanisms.guarantee.metering.flop_ledger import of, session_source
+from inspectorate.mechanisms.guarantee.metering.types import MeterKind
 from inspectorate.mechanisms.guarantee.outlet.outlet import Sink
 from inspectorate.mechanisms.guarantee.processor.causes import Causes
-from inspectorate.mechanisms.guarantee.processor.config import GuardConfig
+from inspectorate.mechanisms.guarantee.processor.config import Chips, GuardConfig
 from inspectorate.mechanisms.guarantee.processor.daemon import Parts, Processor
 from inspectorate.mechanisms.guarantee.processor.draws import PERIODS, Draws
 from inspectorate.mechanisms.guarantee.processor.keeper import Clock, Entropy, Keeper, Surroundings, begin
@@ -36,6 +38,8 @@ from inspectorate.mechanisms.guarantee.rulesets.types import RULESET_KIND
 from inspectorate.mechanisms.guarantee.signing import DOCUMENT_BYTES_MAX, SignedDocument, parse_document
 
 STATE_KEY_BYTES_MAX = 4096
+LOOK_S_MAX = 1.0
+"""Between two looks at the meters, with the save that may be needed: a tick is 0.25 s apart."""
 _LOST_AFTER_S = 1.0
 _SAMPLES = b"inspectorate guard samples v1\0"
 
@@ -86,6 +90,7 @@ def opened(config: GuardConfig, measured: bytes, outside: Outside) -> Iterator[t
         around = Surroundings(me=me, store=store, clock=outside.clock, entropy=outside.entropy, log=outside.log)
         loaded = store.load()
         keeper, _ = begin(around, loaded)
+        keeper.margin = margin_of(config.chips, keeper.state)
         in_force = keeper.state.ruleset.digest if keeper.state.ruleset else config.baseline_digest
         measure_start(device, program=program, configuration=measured, ruleset=in_force)
         processor = Processor(parts=_parts(config, (keeper, loaded), device, key, state_key, outside))
@@ -94,6 +99,16 @@ def opened(config: GuardConfig, measured: bytes, outside: Outside) -> Iterator[t
         yield processor, loaded
     finally:
         store.close()
+
+
+def margin_of(chips: Chips, state: GuardState) -> dict[MeterKind, float]:
+    """The most that chips can use between two looks at them, and until work whose processor is lost is held."""
+    lost_after_s = state.ruleset.lost_after_s if state.ruleset is not None else _LOST_AFTER_S
+    longest_s = LOOK_S_MAX + lost_after_s
+    found = {MeterKind.WALL_S: longest_s, MeterKind.FLOP: longest_s * chips.flop_per_s_max}
+    if chips.power_w_max is not None:
+        found[MeterKind.ENERGY_J] = longest_s * chips.power_w_max
+    return found
 
 
 def _parts(
