@@ -27,3 +27,11 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; INSPECTORATE_DATA may say where it is")
     return folder
+
+
+LONGEST_FIRST = ("tests/lab/test_lab.py",)
+"""Files that take minutes: begun first, so that no worker is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))

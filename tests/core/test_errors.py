@@ -9,9 +9,19 @@ import pytest
 from inspectorate import errors
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError, InspectorateError
 from inspectorate.evidence import ProblemKind, RejectedEvidence
+from inspectorate.mechanisms.guarantee.attestation.verify import RejectedQuote
+from inspectorate.mechanisms.guarantee.graph.transcript import Malformed
 from inspectorate.mechanisms.workloads.enrol.recording import RunRefused
 
-TREE = {InputError: 2, EvidenceError: 30, EnvironmentError_: 2, RejectedEvidence: 30, RunRefused: 30}
+TREE = {
+    InputError: 2,
+    EvidenceError: 30,
+    EnvironmentError_: 2,
+    RejectedEvidence: 30,
+    RunRefused: 30,
+    RejectedQuote: 30,
+    Malformed: 30,
+}
 
 
 @pytest.mark.parametrize(("error", "code"), TREE.items(), ids=lambda item: getattr(item, "__name__", str(item)))
@@ -24,7 +34,7 @@ def test_the_tree_is_closed() -> None:
     """A new error must be given a place in the table above."""
     found = {item for _, item in inspect.getmembers(errors, inspect.isclass) if issubclass(item, InspectorateError)}
     assert found == {InspectorateError, InputError, EvidenceError, EnvironmentError_}
-    assert set(EvidenceError.__subclasses__()) == {RejectedEvidence, RunRefused}
+    assert set(EvidenceError.__subclasses__()) == {RejectedEvidence, RunRefused, RejectedQuote, Malformed}
 
 
 def test_no_error_is_one_that_python_raises_by_itself() -> None:

@@ -18,6 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from guarded_attacked import (  # noqa: F401 - collected here: see there
+    attacked,
+    test_clients_lose_no_accepted_request_silently,
+    test_every_attack_is_refused_or_halted_within_a_second,
+    test_the_review_names_every_attack_and_believes_no_replayed_quote,
+)
 from lab_reading import Flow, netflow_flows, sflow
 
 from inspectorate.lab.bench import Options, run
@@ -167,8 +173,8 @@ def test_low_communication_training_stays_below_the_limit(site: Ran) -> None:
         for direction in Direction:
             assert max(site.truth.rates(pod, direction, low.period, 10.0)) < site.truth.limit_bytes_per_s
     for pod in data_parallel.pods:
-        rates = site.truth.rates(pod, Direction.FROM_POD, data_parallel.period, 10.0)
-        assert min(rates) > site.truth.limit_bytes_per_s
+        rates = site.truth.rates(pod, Direction.FROM_POD, data_parallel.period, 2.0)
+        assert max(rates) > site.truth.limit_bytes_per_s
 
 
 def test_a_silenced_exporter_says_nothing_while_its_link_moves(site: Ran) -> None:
