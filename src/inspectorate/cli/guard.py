@@ -26,6 +26,7 @@ from inspectorate.cli.guard_device import device
 from inspectorate.cli.guard_graph import graph
 from inspectorate.cli.guard_handing import answered, control_option, hand_in
 from inspectorate.cli.guard_outlet import outlet
+from inspectorate.cli.guard_verify import verify
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, now, print_json, write_text
 from inspectorate.cli.ruleset_files import read_bytes
 from inspectorate.errors import InputError
@@ -54,6 +55,7 @@ def guard() -> None:
 guard.add_command(device)
 guard.add_command(graph)
 guard.add_command(outlet)
+guard.add_command(verify)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,7 @@ def status(control_path: Path, as_json: bool) -> None:
 @click.option("--out", "out_path", type=NEW_PATH, help="Write the quote here.")
 @json_option
 def attest(control_path: Path, nonce: str | None, out_path: Path | None, as_json: bool) -> None:
-    """Have the device vouch, now, for what was measured, over a nonce. `guard device show` reads the quote."""
+    """Have the device vouch, now, for what was measured, over a nonce. `guard verify` checks the quote, elsewhere."""
     nonce = nonce or secrets.token_hex(32)
     told = ask(control_path, do="quote", nonce=nonce)
     answered(told)
