@@ -30,7 +30,8 @@ def data() -> Path:
 
 
 LONGEST_FIRST = ("tests/lab/test_lab.py",)
-"""Files that take minutes: begun first, so that no worker is left alone with one at the end."""
+"""Files that take minutes and need a core for themselves: begun first (`make test` keeps this order), beside tests of one process
+each, and not beside those that take all cores."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
