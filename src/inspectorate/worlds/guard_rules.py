@@ -135,12 +135,6 @@ def signed_second() -> bytes:
     return signed(second(), *OPERATOR[:2], *VERIFIER[:2])
 
 
-@cache
-def short_second() -> bytes:
-    """The update with three signatures of one signer."""
-    return signed(second(), *(OPERATOR[:1] * 3))
-
-
 def licence(
     name: str, *, device: str, sequence: int, start: datetime, budgets: dict[MeterKind, float]
 ) -> tuple[Licence, bytes]:

@@ -29,8 +29,6 @@ CERTIFICATES_MAX = 3
 AK_HANDLE = 0x8101_4753
 """Persistent handle of the attestation key, in the range of the endorsement hierarchy (TCG Registry of Reserved TPM 2.0 Handles
 1.1)."""
-EK_HANDLE = 0x8101_0001
-"""Where an endorsement key of the default RSA template is expected (TCG EK Credential Profile 2.5, section 2.2.1.3)."""
 COUNTER_INDEX = 0x0180_4753
 """NV index of the counter, in the range of the owner (TCG Registry of Reserved TPM 2.0 Handles 1.1, table 3)."""
 EK_CERTIFICATE_RSA_2048 = 0x01C0_0002

@@ -21,7 +21,6 @@ WEIGHTS_BYTES_MAX = 1 << 34
 """A weights file that is read into memory for recomputation: 16 GiB."""
 TOKENS_MAX = 1 << 16
 """Prompt and answer of one sample together."""
-SAMPLE_JSON_BYTES_MAX = 4 << 20
 SAMPLES_MAX = 1024
 """Samples of one run of the worker."""
 TRANSCRIPT_BYTES_MAX = 4 << 20

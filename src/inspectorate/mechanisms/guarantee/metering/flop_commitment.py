@@ -36,8 +36,6 @@ from inspectorate.mechanisms.guarantee.metering.flop_ledger import (
 from inspectorate.quantities import Time
 
 SALT_BYTES = 32
-_PATH_MAX = 21
-"""Hashes beside the way up a tree of 2^20 leaves, and one to spare."""
 _TOTAL_BYTES = 16
 
 

@@ -6,7 +6,6 @@ from inspectorate.errors import EnvironmentError_
 
 SUCCESS = 0x000
 INITIALIZE = 0x100
-NV_DEFINED = 0x14C
 HANDLE_UNKNOWN = 0x08B
 """TPM_RC_HANDLE: nothing is at that handle."""
 RETRIES = frozenset({0x922, 0x908, 0x90A, 0x920})
