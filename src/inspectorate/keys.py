@@ -59,7 +59,7 @@ class Role(StrEnum):
     APPROVAL = "approval"
     """Approvals of loading windows, under the anchor's own name."""
     INSPECTOR = "inspector"
-    """Enrolment of workloads in the presence of an inspector, under the anchor's own name."""
+    """Whatever inspectors state (enrolments, challenges, draws, replays, reviews), under the anchor's own name."""
     BUNDLE = "bundle"
     """The manifest of a bundle."""
 

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from topology_making import Ends, lldp_text, mac_of, neighbour, truthful
 
-from inspectorate.agreement import Agreement
-from inspectorate.agreement.types import ClauseKind, DeclaredCabling
+from inspectorate.agreement import Agreement, ClauseKind, DeclaredCabling
 from inspectorate.assessment import Assessment, Case, Verdict
 from inspectorate.canonical import digest_of
 from inspectorate.declaration import Declaration

@@ -1,25 +1,24 @@
 """What was promised: agreements as data, and which of their terms hold on a given day.
 
-- `types`: Agreement, Clause, Threshold, Clock and the parameters of each kind of clause.
+- `types`: Agreement, Clause, Threshold, Clock.
+- `clauses`: the kinds of clause and the parameters of each.
 - `load`: YAML to those types; the agreements that are shipped (`shipped/*.yaml`).
 
 A term holds from a date, and perhaps until one. `Agreement.on(as_of)` is the agreement as it stood then: a review as of
 an old date uses the old thresholds. A proposed amendment is data too, but holds only where it is asked for by name.
 """
 
-from inspectorate.agreement.load import load_agreement, parse_agreement, shipped_agreements
-from inspectorate.agreement.types import (
-    Agreement,
+from inspectorate.agreement.clauses import (
+    AccountedFlop,
     ApprovedWorkloads,
-    Clause,
     ClauseKind,
-    Clock,
     CoordinatedExchange,
     CoveredCluster,
     DeclaredCabling,
     GuardedOperation,
     GuardOutlet,
     HiddenTraining,
+    InspectionRooms,
     InterconnectLimit,
     LicensedWork,
     LimitEnforced,
@@ -27,13 +26,15 @@ from inspectorate.agreement.types import (
     LockStep,
     PodIsolation,
     Procedure,
+    ReplayedWork,
+    ReviewedCode,
     SoundTelemetry,
-    Source,
-    Threshold,
-    ThresholdKind,
 )
+from inspectorate.agreement.load import load_agreement, parse_agreement, shipped_agreements
+from inspectorate.agreement.types import Agreement, Clause, Clock, Source, Threshold, ThresholdKind
 
 __all__ = [
+    "AccountedFlop",
     "Agreement",
     "ApprovedWorkloads",
     "Clause",
@@ -45,6 +46,7 @@ __all__ = [
     "GuardOutlet",
     "GuardedOperation",
     "HiddenTraining",
+    "InspectionRooms",
     "InterconnectLimit",
     "LicensedWork",
     "LimitEnforced",
@@ -52,6 +54,8 @@ __all__ = [
     "LockStep",
     "PodIsolation",
     "Procedure",
+    "ReplayedWork",
+    "ReviewedCode",
     "SoundTelemetry",
     "Source",
     "Threshold",

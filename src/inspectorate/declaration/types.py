@@ -135,6 +135,8 @@ class ReporterKind(StrEnum):
     """Says what is wired to what: switches by LLDP or by the subnet manager, an inspector by looking."""
     GUARD = "guard"
     """A guarantee processor: enforces a ruleset on the path of the chips of its pods."""
+    TRANSCRIPTS = "transcripts"
+    """The operator's own record of the work of its pods: commits to it, and opens what is drawn."""
 
 
 class Reporter(Record):

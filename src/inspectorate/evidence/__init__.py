@@ -1,6 +1,7 @@
 """What was received: signed statements, the payloads they name, who held them, and bundles of all that.
 
 - `statement`: in-toto Statement v1 and the closed list of predicates, one per kind of evidence.
+- `predicate`; `enrolled`, `guarded`, `inspected`: what predicates have in common; those of three mechanisms.
 - `envelope`: DSSE signing and verification; a `VerifiedStatement` can be built by `verify_envelope` only.
 - `problems`: the closed list of what can be wrong with evidence. A problem is named, never skipped.
 - `stream`: sequences of statements of one sensor or meter: missing, repeated, forked, cloned, cut off.
@@ -12,34 +13,41 @@ Trust anchors come from the reviewer's side only. Ledger proofs are opaque bytes
 """
 
 from inspectorate.evidence.bundle import Bundle, Memory, bundle_contents, write_bundle
+from inspectorate.evidence.enrolled import Enrolment, EnrolmentOpened, WorkloadEnrolled
 from inspectorate.evidence.envelope import VerifiedStatement, sign_statement, verify_envelope
+from inspectorate.evidence.guarded import ChallengeIssued, GuardReported, KeyCustody, LicenceApplied, RulesetInForce
+from inspectorate.evidence.inspected import (
+    CodeReviewed,
+    Decision,
+    FlopAccounted,
+    PacketsDrawn,
+    PacketsOpened,
+    PacketsReplayed,
+    RandomnessPromised,
+    ReplayMethod,
+    RoomClosed,
+    WorkCommitted,
+    WorkKind,
+)
+from inspectorate.evidence.predicate import Inspection, Origin, Report
 from inspectorate.evidence.problems import INVALIDATING, Problem, ProblemKind, RejectedEvidence
 from inspectorate.evidence.receive import Evidence, read_statements, receive
 from inspectorate.evidence.statement import (
     BundleManifest,
     CablingFormat,
     CablingSeen,
-    ChallengeIssued,
     CustodyEvent,
     DeclarationMade,
-    Enrolment,
-    EnrolmentOpened,
     FlowExportSegment,
-    GuardReported,
-    KeyCustody,
-    LicenceApplied,
     LimitAttested,
-    Origin,
     PodLimit,
     PredicateType,
-    RulesetInForce,
     Statement,
     StreamSegment,
     TelemetrySegment,
     WindowApproved,
     WindowEnd,
     WindowUsed,
-    WorkloadEnrolled,
     make_statement,
 )
 from inspectorate.evidence.stream import Segment, Stream, order_segments
@@ -51,23 +59,34 @@ __all__ = [
     "CablingFormat",
     "CablingSeen",
     "ChallengeIssued",
+    "CodeReviewed",
     "CustodyEvent",
+    "Decision",
     "DeclarationMade",
     "Enrolment",
     "EnrolmentOpened",
     "Evidence",
+    "FlopAccounted",
     "FlowExportSegment",
     "GuardReported",
+    "Inspection",
     "KeyCustody",
     "LicenceApplied",
     "LimitAttested",
     "Memory",
     "Origin",
+    "PacketsDrawn",
+    "PacketsOpened",
+    "PacketsReplayed",
     "PodLimit",
     "PredicateType",
     "Problem",
     "ProblemKind",
+    "RandomnessPromised",
     "RejectedEvidence",
+    "ReplayMethod",
+    "Report",
+    "RoomClosed",
     "RulesetInForce",
     "Segment",
     "Statement",
@@ -78,6 +97,8 @@ __all__ = [
     "WindowApproved",
     "WindowEnd",
     "WindowUsed",
+    "WorkCommitted",
+    "WorkKind",
     "WorkloadEnrolled",
     "bundle_contents",
     "make_statement",

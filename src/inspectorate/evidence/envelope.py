@@ -24,21 +24,17 @@ from pydantic import ValidationError
 from inspectorate.canonical import canonical_bytes, digest_of, first_fault, parse_canonical
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence.dsse import pae, strict_base64
+from inspectorate.evidence.predicate import Inspection, Report
 from inspectorate.evidence.problems import ProblemKind, RejectedEvidence
 from inspectorate.evidence.statement import (
     BundleManifest,
-    ChallengeIssued,
     CustodyEvent,
     DeclarationMade,
-    Enrolment,
-    EnrolmentOpened,
     FlowExportSegment,
     Predicate,
-    Report,
     Statement,
     TelemetrySegment,
     WindowApproved,
-    WorkloadEnrolled,
 )
 from inspectorate.keys import Role, SigningKey, TrustAnchor, TrustAnchors
 
@@ -156,7 +152,7 @@ def _may_sign(anchor: TrustAnchor, predicate: Predicate) -> bool:
     role, times = _role_and_times(predicate)
     if not all(anchor.may(role, time) for time in times):
         return False
-    if isinstance(predicate, WindowApproved | Enrolment | ChallengeIssued):
+    if isinstance(predicate, WindowApproved | Inspection):
         return predicate.by == anchor.name
     speaker = _speaker(predicate)
     return speaker is None or speaker in anchor.sensors
@@ -169,7 +165,7 @@ def _speaker(predicate: Predicate) -> str | None:
             return predicate.sensor
         case Report():
             return predicate.reporter
-        case WindowApproved() | Enrolment() | ChallengeIssued():
+        case WindowApproved() | Inspection():
             return predicate.by
         case _:
             return None
@@ -185,12 +181,8 @@ def _role_and_times(predicate: Predicate) -> tuple[Role, tuple[datetime, ...]]:
             return Role.SENSOR, (predicate.period.start, predicate.period.end)
         case WindowApproved():
             return Role.APPROVAL, (predicate.valid.start, predicate.valid.end)
-        case EnrolmentOpened():
-            return Role.INSPECTOR, (predicate.opened_at,)
-        case ChallengeIssued():
-            return Role.INSPECTOR, (predicate.issued_at,)
-        case WorkloadEnrolled():
-            return Role.INSPECTOR, (predicate.period.start, predicate.period.end)
+        case Inspection():
+            return Role.INSPECTOR, predicate.times
         case CustodyEvent():
             return Role.CUSTODY, (predicate.at,)
         case BundleManifest():

@@ -20,18 +20,13 @@ from datetime import datetime
 
 from inspectorate.evidence.bundle import Bundle
 from inspectorate.evidence.envelope import VerifiedStatement, verify_envelope
+from inspectorate.evidence.predicate import Inspection, Origin, Report
 from inspectorate.evidence.problems import Problem, ProblemKind, RejectedEvidence
 from inspectorate.evidence.statement import (
-    ChallengeIssued,
     CustodyEvent,
-    Enrolment,
-    EnrolmentOpened,
     FlowExportSegment,
-    Origin,
-    Report,
     TelemetrySegment,
     WindowApproved,
-    WorkloadEnrolled,
 )
 from inspectorate.evidence.stream import Segment, Stream, order_segments, segment_of
 from inspectorate.keys import TrustAnchors
@@ -102,7 +97,7 @@ def receive(
             )
         elif isinstance(verified.predicate, CustodyEvent):
             custody.append(verified)
-        elif isinstance(verified.predicate, Report | WindowApproved | Enrolment | ChallengeIssued):
+        elif isinstance(verified.predicate, Report | WindowApproved | Inspection):
             missing = _missing_payload(bundle, verified)
             if missing is None:
                 reports.append(verified)
@@ -143,10 +138,10 @@ def receive(
 
 def _time_of(verified: VerifiedStatement) -> tuple[datetime, str]:
     match verified.predicate:
-        case WindowApproved(valid=period) | Report(period=period) | WorkloadEnrolled(period=period):
+        case WindowApproved(valid=period) | Report(period=period):
             return period.start, verified.digest
-        case EnrolmentOpened(opened_at=at) | ChallengeIssued(issued_at=at):
-            return at, verified.digest
+        case Inspection() as said:
+            return said.times[0], verified.digest
         case other:
             raise AssertionError(f"{type(other).__name__} is no report")
 
@@ -158,9 +153,7 @@ def _missing_payload(bundle: Bundle, verified: VerifiedStatement) -> Problem | N
     match verified.predicate:
         case Report(reporter=speaker, period=period):
             sensor = speaker
-        case WorkloadEnrolled(by=speaker, period=period):
-            pass
-        case EnrolmentOpened(by=speaker):
+        case Inspection(by=speaker, sealed_subjects=False):
             pass
         case _:
             return None

@@ -18,12 +18,24 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from inspectorate.canonical import Digest, Identifier, Record, Text, first_fault
+from inspectorate.evidence.enrolled import EnrolmentOpened, WorkloadEnrolled
+from inspectorate.evidence.guarded import ChallengeIssued, GuardReported, LicenceApplied, RulesetInForce
+from inspectorate.evidence.inspected import (
+    CodeReviewed,
+    FlopAccounted,
+    PacketsDrawn,
+    PacketsOpened,
+    PacketsReplayed,
+    RandomnessPromised,
+    RoomClosed,
+    WorkCommitted,
+)
+from inspectorate.evidence.predicate import Hex, PredicateBase, Report
 from inspectorate.quantities import Period, Positive, Time
 
 PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
 """One payload may not be larger: a reader holds one at a time in memory."""
 
-Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FilePath = Annotated[str, StringConstraints(pattern=r"^[a-z]+/[A-Za-z0-9._-]{1,200}$")]
 
 
@@ -42,23 +54,18 @@ class PredicateType(StrEnum):
     CHALLENGE_ISSUED = "https://inspectorate.example/challenge-issued/v1"
     ENROLMENT_OPENED = "https://inspectorate.example/enrolment-opened/v1"
     WORKLOAD_ENROLLED = "https://inspectorate.example/workload-enrolled/v1"
+    WORK_COMMITTED = "https://inspectorate.example/work-committed/v1"
+    RANDOMNESS_PROMISED = "https://inspectorate.example/randomness-promised/v1"
+    PACKETS_DRAWN = "https://inspectorate.example/packets-drawn/v1"
+    PACKETS_OPENED = "https://inspectorate.example/packets-opened/v1"
+    PACKETS_REPLAYED = "https://inspectorate.example/packets-replayed/v1"
+    FLOP_ACCOUNTED = "https://inspectorate.example/flop-accounted/v1"
+    CODE_REVIEWED = "https://inspectorate.example/code-reviewed/v1"
+    ROOM_CLOSED = "https://inspectorate.example/room-closed/v1"
     BUNDLE = "https://inspectorate.example/bundle/v1"
 
 
-class Origin(StrEnum):
-    """Where evidence comes from. Simulated evidence is marked in every statement, and the review says so."""
-
-    RECORDED = "recorded"
-    SIMULATED = "simulated"
-
-
-class _Predicate(Record):
-    """What every predicate says, whatever its kind."""
-
-    origin: Origin
-
-
-class DeclarationMade(_Predicate):
+class DeclarationMade(PredicateBase):
     """The prover hands over its declaration (the subject) for a period."""
 
     party: Identifier
@@ -66,7 +73,7 @@ class DeclarationMade(_Predicate):
     made_at: Time
 
 
-class StreamSegment(_Predicate):
+class StreamSegment(PredicateBase):
     """A stretch of what one sensor or meter reported (the subject).
 
     Segments of a stream are numbered from 0 and chained by digest, and the last says so: a hole in the middle, a cut
@@ -125,7 +132,7 @@ class CustodyAction(StrEnum):
     REMOVED = "removed"
 
 
-class CustodyEvent(_Predicate):
+class CustodyEvent(PredicateBase):
     """Something happened to a sensor or a piece of evidence (the subject, or `sensor`)."""
 
     action: CustodyAction
@@ -134,13 +141,6 @@ class CustodyEvent(_Predicate):
     to: Identifier | None = None
     at: Time
     note: Text | None = None
-
-
-class Report(_Predicate):
-    """What a reporter of the declaration says of a stretch of time; details are in the payload (the subject)."""
-
-    reporter: Identifier
-    period: Period
 
 
 class PodLimit(Record):
@@ -163,7 +163,7 @@ class LimitAttested(Report):
     lifted: tuple[Identifier, ...] = Field(default=(), description="pods whose limit was lifted for a loading window")
 
 
-class WindowApproved(_Predicate):
+class WindowApproved(PredicateBase):
     """One approver orders a loading window. The subject is the content that may be loaded, by digest."""
 
     window: Identifier
@@ -210,89 +210,12 @@ class CablingSeen(Report):
     node: Identifier = Field(description="where it was asked")
 
 
-class Enrolment(_Predicate):
-    """What an inspector says of one enrolment session: which workload, on which pods."""
-
-    session: Identifier
-    by: Identifier = Field(description="the inspector: the name of the anchor whose key signs")
-    workload: Identifier
-    pods: tuple[Identifier, ...] = Field(min_length=1, max_length=20_000)
-
-
-class EnrolmentOpened(Enrolment):
-    """An inspector with code access saw what runs. The subject is the manifest: hardware, software, operating range."""
-
-    code: Digest = Field(description="digest of the code and configuration that the inspector read")
-    opened_at: Time
-
-
-class WorkloadEnrolled(Enrolment):
-    """The inspector closes the session. The subject is the workload signature that came of the recorded references."""
-
-    opened: Digest = Field(description="digest of the envelope that opened the session")
-    code: Digest
-    period: Period = Field(description="from the opening to the closing of the session")
-    references: tuple[Digest, ...] = Field(
-        min_length=1,
-        max_length=100_000,
-        description="digests of the payloads of telemetry on which the signature rests",
-    )
-    valid_until: Time
-
-    @model_validator(mode="after")
-    def _valid_forward(self) -> Self:
-        if self.valid_until <= self.period.end:
-            raise ValueError("a workload signature must be valid beyond the end of its session")
-        return self
-
-
-class KeyCustody(StrEnum):
-    """What holds the key that speaks for a guarantee processor."""
-
-    TPM = "tpm"
-    """A TPM 2.0 quotes every checkpoint together with the key that signs the statement."""
-    SOFTWARE = "software"
-    """Nothing but this machine's disk and memory: whoever has those can speak for it."""
-
-
-class GuardReported(Report):
-    """A guarantee processor reports one period, at a fixed time and in a fixed size.
-
-    The subjects are `checkpoint` (mode, meters, events; a record of constant length) and, under a TPM, `quote` (what was
-    measured at its start, signed by the TPM over the checkpoint).
-    """
-
-    sequence: int = Field(ge=0, le=10**12, description="counts the reports of one processor, over all its starts")
-    custody: KeyCustody
-
-
-class RulesetInForce(Report):
-    """A guarantee processor put a ruleset in force within the period. The subject is the signed ruleset."""
-
-    version: int = Field(ge=1)
-
-
-class LicenceApplied(Report):
-    """A guarantee processor applied a licence within the period. The subject is the signed licence."""
-
-    licence: Identifier
-
-
-class ChallengeIssued(_Predicate):
-    """An inspector asks a guarantee processor to show that it is alive. The subject is the request, for reading."""
-
-    reporter: Identifier = Field(description="the guarantee processor that is asked")
-    by: Identifier = Field(description="the inspector: the name of the anchor whose key signs")
-    nonce: Hex
-    issued_at: Time
-
-
 class FileEntry(Record):
     digest: Digest
     size: int = Field(ge=0)
 
 
-class BundleManifest(_Predicate):
+class BundleManifest(PredicateBase):
     """Every file of a bundle but the manifest itself."""
 
     created_at: Time
@@ -314,6 +237,14 @@ Predicate = (
     | ChallengeIssued
     | EnrolmentOpened
     | WorkloadEnrolled
+    | WorkCommitted
+    | RandomnessPromised
+    | PacketsDrawn
+    | PacketsOpened
+    | PacketsReplayed
+    | FlopAccounted
+    | CodeReviewed
+    | RoomClosed
     | BundleManifest
 )
 
@@ -332,6 +263,14 @@ PREDICATES: dict[PredicateType, type[Predicate]] = {
     PredicateType.CHALLENGE_ISSUED: ChallengeIssued,
     PredicateType.ENROLMENT_OPENED: EnrolmentOpened,
     PredicateType.WORKLOAD_ENROLLED: WorkloadEnrolled,
+    PredicateType.WORK_COMMITTED: WorkCommitted,
+    PredicateType.RANDOMNESS_PROMISED: RandomnessPromised,
+    PredicateType.PACKETS_DRAWN: PacketsDrawn,
+    PredicateType.PACKETS_OPENED: PacketsOpened,
+    PredicateType.PACKETS_REPLAYED: PacketsReplayed,
+    PredicateType.FLOP_ACCOUNTED: FlopAccounted,
+    PredicateType.CODE_REVIEWED: CodeReviewed,
+    PredicateType.ROOM_CLOSED: RoomClosed,
     PredicateType.BUNDLE: BundleManifest,
 }
 

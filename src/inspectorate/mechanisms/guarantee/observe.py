@@ -34,7 +34,7 @@ from inspectorate.evidence import (
     RulesetInForce,
     VerifiedStatement,
 )
-from inspectorate.evidence.statement import Report
+from inspectorate.evidence.predicate import Report
 from inspectorate.keys import PlatformAnchor
 from inspectorate.mechanisms.guarantee import reference
 from inspectorate.mechanisms.guarantee.attestation.quote import QuotePayload

@@ -25,7 +25,7 @@ from pydantic import Field
 
 from inspectorate.canonical import Digest, Record
 from inspectorate.errors import EvidenceError
-from inspectorate.evidence.statement import Hex
+from inspectorate.evidence.predicate import Hex
 from inspectorate.mechanisms.guarantee.metering.flop_ledger import (
     ENTRIES_MAX,
     FLOP_PER_UNIT,
