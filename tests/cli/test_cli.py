@@ -7,12 +7,14 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import pytest
 
-from inspectorate.cli import NOUNS
+from inspectorate.cli import NOUNS, main
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "examples" / "lab-site"
@@ -30,11 +32,43 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Runs a command in this process, from its first line to its exit: no imports to wait for anew."""
+
+    def run_here(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["inspectorate", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        told = capsys.readouterr()
+        code = stop.value.code
+        assert isinstance(code, int)
+        return Done(code, told.out, told.err)
+
+    return run_here
+
+
 @pytest.mark.parametrize("noun", NOUNS)
-def test_every_noun_has_help(noun: str) -> None:
-    done = run(noun, "--help")
+def test_every_noun_has_help(noun: str, here: Callable[..., Done]) -> None:
+    done = here(noun, "--help")
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: ")
+
+
+def test_the_program_starts_as_a_process() -> None:
+    done = run("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("inspectorate, version ")
 
 
 def test_the_readme_names_every_command() -> None:
@@ -51,8 +85,8 @@ def test_review_of_the_recorded_site_exits_20_and_writes_a_report(tmp_path: Path
     assert page.read_text().startswith("<!doctype html>")
 
 
-def test_review_as_json_reads_back(tmp_path: Path) -> None:
-    done = run(*REVIEW, "--agreement", "inference-only", "--interval", "60", "--json")
+def test_review_as_json_reads_back(here: Callable[..., Done]) -> None:
+    done = here(*REVIEW, "--agreement", "inference-only", "--interval", "60", "--json")
     assert done.returncode == 20
     assert json.loads(done.stdout)["agreement"] == "inference-only"
 
@@ -66,19 +100,19 @@ def test_the_demo_succeeds_and_says_where_its_report_is(tmp_path: Path) -> None:
     assert "exits with 20" in done.stdout
 
 
-def test_a_tampered_bundle_exits_30_with_a_reason_and_no_verdict(tmp_path: Path) -> None:
+def test_a_tampered_bundle_exits_30_with_a_reason_and_no_verdict(tmp_path: Path, here: Callable[..., Done]) -> None:
     data = bytearray((SITE / "site.tar").read_bytes())
     data[len(data) // 2] ^= 1
     copy = tmp_path / "site.tar"
     copy.write_bytes(data)
-    done = run("review", str(copy), "--anchors", str(SITE / "anchors.yaml"), "--agreement", "inference-only")
+    done = here("review", str(copy), "--anchors", str(SITE / "anchors.yaml"), "--agreement", "inference-only")
     assert done.returncode == 30
     assert "error:" in done.stderr
     assert done.stdout == ""
 
 
-def test_an_honest_agreement_date_before_its_terms_is_an_input_error() -> None:
-    done = run(*REVIEW[:-1], "2020-01-01", "--agreement", "inference-only")
+def test_an_honest_agreement_date_before_its_terms_is_an_input_error(here: Callable[..., Done]) -> None:
+    done = here(*REVIEW[:-1], "2020-01-01", "--agreement", "inference-only")
     assert done.returncode == 2
     assert "no clause" in done.stderr
 
@@ -101,21 +135,21 @@ def bad_uses(tmp_path: Path) -> list[tuple[tuple[str, ...], str]]:
     ]
 
 
-def test_wrong_use_is_one_clear_error(tmp_path: Path) -> None:
+def test_wrong_use_is_one_clear_error(tmp_path: Path, here: Callable[..., Done]) -> None:
     for arguments, expected in bad_uses(tmp_path):
-        done = run(*arguments)
+        done = here(*arguments)
         assert done.returncode in {2, 30}, arguments
         assert expected in done.stderr, (arguments, done.stderr)
         assert "Traceback" not in done.stderr, arguments
 
 
-def test_agreements_are_shown_as_of_a_date() -> None:
-    shown = run("agreement", "show", "asi-agreement", "--as-of", "2026-11-25", "--with-proposed", "--json")
+def test_agreements_are_shown_as_of_a_date(here: Callable[..., Done]) -> None:
+    shown = here("agreement", "show", "asi-agreement", "--as-of", "2026-11-25", "--with-proposed", "--json")
     terms = json.loads(shown.stdout)
     cluster = next(clause for clause in terms["clauses"] if clause["id"] == "covered-cluster")
     assert cluster["parameters"]["memory_bytes_max"] == 1280e9
     earlier = json.loads(
-        run("agreement", "show", "asi-agreement", "--as-of", "2026-01-01", "--with-proposed", "--json").stdout
+        here("agreement", "show", "asi-agreement", "--as-of", "2026-01-01", "--with-proposed", "--json").stdout
     )
     cluster = next(clause for clause in earlier["clauses"] if clause["id"] == "covered-cluster")
     assert "memory_bytes_max" not in cluster["parameters"]
