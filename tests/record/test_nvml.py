@@ -55,6 +55,15 @@ int nvmlDeviceGetFieldValues(void *d, int n, struct field *f) {
     for (int i = 0; i < n; i++) {
         f[i].type = 3; f[i].value = f[i].id * 1000; f[i].ret = f[i].id < 150 && at(d) ? NOT_SUPPORTED : OK; }
     return state(d); }
+int nvmlGpmQueryDeviceSupport(void *d, u *s) { s[1] = !at(d); return OK; }
+int nvmlGpmSampleAlloc(void **s) { *s = malloc(8); return OK; }
+int nvmlGpmSampleFree(void *s) { free(s); return OK; }
+int nvmlGpmSampleGet(void *d, void *s) { return state(d); }
+struct metric { u id; int ret; double value; const char *names[3]; };
+struct metrics { u version, n; void *first, *second; struct metric m[1]; };
+int nvmlGpmMetricsGet(struct metrics *g) {
+    for (u i = 0; i < g->n; i++) { g->m[i].ret = g->m[i].id == 10 ? NOT_SUPPORTED : OK; g->m[i].value = g->m[i].id * 10.0; }
+    return g->version == 1 && g->first != g->second ? OK : UNKNOWN; }
 """
 """What it leaves out (the decoder) is what an older driver leaves out."""
 
@@ -96,7 +105,7 @@ def test_every_signal_in_its_unit_and_what_a_chip_refuses_absent(chips: pytest.M
     assert shown["GPU-0"] == pytest.approx({
         "power_w": 300.0, "energy_j": 5000000.123, "busy_share": 0.97, "memory_busy_share": 0.41,
         "memory_used_bytes": 60.0, "core_clock_hz": 1.98e9, "memory_clock_hz": 2.619e9, "temperature_c": 64.0,
-        "encoder_busy_share": 0.03, "pcie_sent_bytes": 197_000.0, "pcie_received_bytes": 198_000.0,
+        "encoder_busy_share": 0.03,
         "nvlink_bytes": (138_000 + 139_000) * 1024.0,
     })  # fmt: skip
     assert shown["GPU-0"].keys() - shown["GPU-1"].keys() == {"energy_j", "nvlink_bytes"}
@@ -109,6 +118,31 @@ def test_only_what_is_wanted_is_asked_and_slow_rates_only_by_name(chips: pytest.
     shown = polled(nvml.NvmlSource(clock_ns=time.time_ns, wanted=["power_w", "pcie_received_bytes_per_s"]))
     assert shown["GPU-0"] == {"power_w": 300.0, "pcie_received_bytes_per_s": 2e6}
     assert polled(nvml.NvmlSource(clock_ns=time.time_ns, wanted=["busy_share"]))["GPU-0"] == {"busy_share": 0.97}
+    counters = polled(nvml.NvmlSource(clock_ns=time.time_ns, wanted=["pcie_sent_bytes", "pcie_received_bytes"]))
+    assert counters["GPU-0"] == {"pcie_sent_bytes": 197_000.0, "pcie_received_bytes": 198_000.0}
+
+
+@pytest.mark.tools
+@needs_cc
+def test_hardware_counters_come_by_name_and_no_faster_than_the_chip_refreshes_them(chips: pytest.MonkeyPatch) -> None:
+    wanted = ["sm_busy_share", "tensor_busy_share", "dram_busy_share", "power_instant_w"]
+    source = nvml.NvmlSource(clock_ns=time.time_ns, wanted=wanted)
+
+    def shown() -> dict[str, list[str]]:
+        found = source.poll()
+        there = ~np.isnan(found.values)
+        return {
+            found.units[unit]: [s for s, good in zip(found.signals, row, strict=True) if good]
+            for unit, row in zip(found.unit, there, strict=True)
+        }
+
+    first, soon = shown(), shown()
+    assert set(first["GPU-0"]) == {"sm_busy_share", "tensor_busy_share", "power_instant_w"}
+    assert first["GPU-1"] == ["power_instant_w"]
+    assert soon == {"GPU-0": ["power_instant_w"], "GPU-1": ["power_instant_w"]}
+    time.sleep(0.12)
+    later = polled(source)["GPU-0"]
+    assert later == pytest.approx({"sm_busy_share": 0.2, "tensor_busy_share": 0.5, "power_instant_w": 186.0})
 
 
 @pytest.mark.tools

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from inspectorate.cli.options import EXISTING, EXISTING_FILE, NEW_PATH, json_option, print_json, write_text
 from inspectorate.errors import InputError
-from inspectorate.mechanisms.workloads.evaluate import questions, questions_alarm
+from inspectorate.mechanisms.workloads.evaluate import questions, questions_alarm, questions_claims
 from inspectorate.mechanisms.workloads.evaluate.detectors import NAMES, QUICK, Detector, choose
 from inspectorate.mechanisms.workloads.evaluate.load import Form, load_runs
 from inspectorate.mechanisms.workloads.evaluate.prepare import Prepared, prepare_all
@@ -29,7 +29,8 @@ from inspectorate.mechanisms.workloads.evaluate.results import Answer, as_data, 
 from inspectorate.mechanisms.workloads.evaluate.splits import BY
 from inspectorate.report.evaluation_page import evaluation_page
 
-QUESTIONS = ("identify", "false-alarms", "substitution", "novelty", "kinds")
+HELD_OUT = ("run", "session", "submitter", "hardware", "workload", "family")
+QUESTIONS = ("identify", "false-alarms", "substitution", "claims", "novelty", "kinds")
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
@@ -56,6 +57,9 @@ class Asked:
     rates: tuple[float, ...]
     show_leak: bool
     html: Path | None
+    named: str
+    without: tuple[str, ...]
+    clean: bool
     as_json: bool
 
 
@@ -70,13 +74,17 @@ class Asked:
 @click.option(
     "--signal", "signals", multiple=True, help="Gauges to use. Default: power_w, and load where there is more."
 )
+@click.option("--without", multiple=True, metavar="COLUMN", help="Columns of our own recordings that are not read.")
+@click.option("--clean", is_flag=True, help="Leave disguised runs out.")
+@click.option("--named", type=click.Choice(["workload", "family", "kind"]), default="workload", show_default=True,
+              help="What runs are enrolled as, and identify names.")  # fmt: skip
 @click.option("--phase", "phases", multiple=True, help="Phases of MLPerf runs to use. Default: load, train, eval.")
 @click.option("--abroad", default="", metavar="PART",
               help="Substitution: training of these systems, scaled, where a system has none of its own.")  # fmt: skip
 @click.option("--leave-out", type=click.Choice(list(BY)), default="workload", show_default=True,
               help="What novelty and kinds hold out.")  # fmt: skip
-@click.option("--hold-out", type=click.Choice(["run", "session", "submitter", "hardware"]), default="run", show_default=True,
-              help="What identify holds out.")  # fmt: skip
+@click.option("--hold-out", type=click.Choice(HELD_OUT), default="run", show_default=True,
+              help="What identify and claims hold out.")  # fmt: skip
 @click.option("--merge", is_flag=True, help="Novelty: labels that differ in the accuracy target alone are one.")
 @click.option("--window-s", type=_POSITIVE, default=WINDOW_S, show_default=True)
 @click.option("--stride-s", type=_POSITIVE, default=STRIDE_S, show_default=True)
@@ -123,6 +131,7 @@ def _benches(asked: Asked) -> tuple[tuple[Bench, ...], tuple[Prepared, ...], tup
     """Runs by hardware, training of elsewhere, and a line about each."""
     runs, dropped = load_runs(asked.source, Form(asked.form), labels=asked.labels, signals=asked.signals,
                               **_wanted(asked, asked.systems))  # fmt: skip
+    runs = tuple(replace(run, workload=str(BY[asked.named](run))) for run in runs if not (asked.clean and run.disguise))
     names = asked.systems or tuple(sorted({run.hardware for run in runs}))
     benches, about = [], []
     for name in names:
@@ -151,7 +160,12 @@ def _benches(asked: Asked) -> tuple[tuple[Bench, ...], tuple[Prepared, ...], tup
 
 
 def _wanted(asked: Asked, systems: Sequence[str]) -> dict[str, Any]:
-    wanted: dict[str, Any] = {"systems": tuple(systems), "step_s": asked.step_s, "least_s": 2 * asked.window_s}
+    wanted: dict[str, Any] = {
+        "systems": tuple(systems),
+        "step_s": asked.step_s,
+        "least_s": 2 * asked.window_s,
+        "without": asked.without,
+    }
     return wanted | ({"phases": asked.phases} if asked.phases else {})
 
 
@@ -180,6 +194,10 @@ def _answers(
                         folds_max=asked.folds,
                         abroad=abroad,
                     )
+                )
+            case "claims":
+                found.append(
+                    questions_claims.claims(benches, detectors, tell, by=asked.hold_out, folds_max=asked.folds)
                 )
             case "novelty":
                 found.append(questions.novelty(benches, detectors, tell, by=asked.leave_out, merge=asked.merge))

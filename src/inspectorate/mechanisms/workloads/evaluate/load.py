@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from inspectorate.errors import InputError
+from inspectorate.mechanisms.workloads.evaluate.load_accelerator import read_accelerator
 from inspectorate.mechanisms.workloads.evaluate.load_mlperf import Selection, read_extract, read_published
 from inspectorate.mechanisms.workloads.evaluate.load_tables import (
     SIGNALS,
@@ -28,6 +29,8 @@ class Form(StrEnum):
     SPAR = "spar"
     SUPERCLOUD = "supercloud"
     """A folder of files; labels name the table of labelled jobs."""
+    ACCELERATOR = "accelerator"
+    """A folder with `chip.parquet`, `runs.jsonl` and `manifest.json`: our own recording; or a folder of such folders."""
     LABELLED = "labelled"
     """A YAML file of labels; recordings and `nvidia-smi` logs beside it."""
 
@@ -49,6 +52,8 @@ def load_runs(
             if labels is None:
                 raise InputError("MIT Supercloud needs its table of labels", remedy="give --labels labelled_jobids.csv")
             runs, dropped = read_supercloud_runs(path, labels, selection, gauges)
+        case Form.ACCELERATOR:
+            runs, dropped = read_accelerator(path, selection, gauges)
         case Form.LABELLED:
             runs, dropped = read_labelled(path, selection, gauges)
     return checked(runs, where=str(path)), dropped

@@ -61,6 +61,8 @@ class Selection:
     step_s: float = STEP_S
     least_s: float = 120.0
     """Shorter runs are left out: not two windows fit."""
+    without: tuple[str, ...] = ()
+    """Columns of a recording that are not read: what a poorer meter would not show."""
 
     def wants(self, system: str, side: str) -> bool:
         fits = not self.systems or any(part in system for part in self.systems)

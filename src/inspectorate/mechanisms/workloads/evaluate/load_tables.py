@@ -59,6 +59,7 @@ class Labels(Record):
     session: str = ""
     job: str = ""
     disguise: str = ""
+    claims: str = ""
 
 
 class LabelFile(Record):
@@ -99,6 +100,7 @@ def _run(frame: Frame, labels: Labels) -> Run:
         session=labels.session or labels.file,
         job=labels.job or labels.file,
         disguise=labels.disguise,
+        claims=labels.claims,
     )
 
 

@@ -46,6 +46,8 @@ class Run:
     job: str
     """What this run belongs to; equal for the nodes of one job. Defaults of the loaders: the run itself."""
     disguise: str = ""
+    claims: str = ""
+    """The honest workload that a disguised run claims to be, where that was said."""
 
     def __post_init__(self) -> None:
         if len(self.frame.units) != 1:

@@ -27,6 +27,7 @@ BY: Mapping[str, Callable[[Run], str]] = MappingProxyType(
         "run": lambda run: run.job,
         "workload": lambda run: run.workload,
         "family": lambda run: run.family,
+        "kind": lambda run: run.kind,
         "hardware": lambda run: run.hardware,
         "submitter": lambda run: run.submitter,
         "session": lambda run: run.session,

@@ -4,7 +4,9 @@
 - A field that a chip refuses is absent, and is not asked again; one that failed this time is absent this time. A chip that fell off
   the bus has no row.
 - Values that the driver calls not available are recorded as sentinels, for the reader to count.
-- The two PCIe rates are means over 20 ms, during which the call waits, so they are asked only where they are wanted by name.
+- Asked only where they are wanted by name: the two PCIe rates, means over 20 ms, during which the call waits; the two PCIe
+  counters, which begin again after 2^32 bytes; hardware counters (`gpm`), which need samples of their own; `power_instant_w`, which
+  older chips show as `power_w`.
 
 Source: NVML API reference (units of each query; field identifiers 138, 139, 197, 198).
 """
@@ -19,6 +21,7 @@ import pynvml
 
 from inspectorate.declaration import MeasuringPoint
 from inspectorate.errors import EnvironmentError_
+from inspectorate.mechanisms.workloads.record.gpm import METRICS, Counters
 from inspectorate.mechanisms.workloads.record.reference import DEVICES_MAX, NVML_NOTE, scaled
 from inspectorate.mechanisms.workloads.record.source import Facts, Rows
 from inspectorate.mechanisms.workloads.telemetry.frame import Samples
@@ -37,6 +40,10 @@ Query = Callable[[Any], Values]
 
 def _power(handle: Any) -> Values:
     return {"power_w": scaled(pynvml.nvmlDeviceGetPowerUsage(handle), 1e-3)}
+
+
+def _power_instant(handle: Any) -> Values:
+    return {"power_instant_w": scaled(_fields(handle, [pynvml.NVML_FI_DEV_POWER_INSTANT])[0], 1e-3)}
 
 
 def _energy(handle: Any) -> Values:
@@ -108,6 +115,7 @@ def _fields(handle: Any, asked: list[Any]) -> list[float]:
 
 _QUERIES: dict[tuple[str, ...], Query] = {
     ("power_w",): _power,
+    ("power_instant_w",): _power_instant,
     ("energy_j",): _energy,
     ("busy_share", "memory_busy_share"): _busy,
     ("memory_used_bytes",): _memory,
@@ -122,9 +130,10 @@ _QUERIES: dict[tuple[str, ...], Query] = {
     ("pcie_sent_bytes_per_s",): _pcie_sent,
     ("pcie_received_bytes_per_s",): _pcie_received,
 }
-SIGNALS = tuple(signal for signals in _QUERIES for signal in signals)
-SLOW = frozenset({"pcie_sent_bytes_per_s", "pcie_received_bytes_per_s"})
-"""Each of these makes a poll wait for 20 ms a chip."""
+SIGNALS = (*(signal for signals in _QUERIES for signal in signals), *METRICS)
+BY_NAME = frozenset({"power_instant_w", *(signal for signal in SIGNALS if signal.startswith("pcie_")), *METRICS})
+"""Asked only where they are wanted by name. Each of the two PCIe rates makes a poll wait for 20 ms a chip; the two counters have 32
+bits, so that polls more than 2^32 bytes apart show too little."""
 
 
 @dataclass(kw_only=True)
@@ -135,21 +144,24 @@ class _Device:
     handle: Any
     queries: list[Query] = field(default_factory=list)
     instances: list[_Device] = field(default_factory=list)
+    counters: Counters | None = None
 
 
 class NvmlSource:
-    """All chips of this host. `wanted` narrows what is asked; by default everything that costs no waiting.
+    """All chips of this host. `wanted` narrows what is asked; by default everything but `BY_NAME`.
 
     Raises `EnvironmentError_` where there is no driver, or no chip.
     """
 
     def __init__(self, *, clock_ns: Callable[[], int], wanted: Iterable[str] | None = None) -> None:
         self._clock_ns = clock_ns
-        chosen = frozenset(SIGNALS) - SLOW if wanted is None else frozenset(wanted)
+        chosen = frozenset(SIGNALS) - BY_NAME if wanted is None else frozenset(wanted)
         self._signals = tuple(signal for signal in SIGNALS if signal in chosen)
         self._queries = list(
             dict.fromkeys(query for signals, query in _QUERIES.items() if chosen.intersection(signals))
         )
+        self._metrics = tuple(signal for signal in METRICS if signal in chosen)
+        self._devices: list[_Device] = []
         self.facts = Facts(
             name="NVML", point=MeasuringPoint.CHIP, signals=self._signals, bandwidth_hz=None, note=NVML_NOTE
         )
@@ -197,6 +209,9 @@ class NvmlSource:
         return samples
 
     def close(self) -> None:
+        for device in self._devices:
+            if device.counters is not None:
+                device.counters.close()
         try:
             pynvml.nvmlShutdown()
         except pynvml.NVMLError_Uninitialized:
@@ -207,6 +222,9 @@ class NvmlSource:
         for place in range(min(pynvml.nvmlDeviceGetCount(), DEVICES_MAX)):
             handle = pynvml.nvmlDeviceGetHandleByIndex(place)
             device = _Device(name=_name(handle), handle=handle, queries=list(self._queries))
+            if self._metrics:
+                device.counters = Counters(handle, self._metrics)
+                device.queries.append(device.counters.ask)
             device.instances = self._instances(handle)
             found.append(device)
         return found

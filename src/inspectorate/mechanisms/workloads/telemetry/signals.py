@@ -55,6 +55,7 @@ def _counter(name: str, gauge: str, *, refreshed_s: float = 0.0) -> Signal:
 
 _ALL = (
     _gauge("power_w", 10e6),
+    _gauge("power_instant_w", 10e6),
     _counter("energy_j", "power_w", refreshed_s=0.2),
     _gauge("busy_share", 1.0),
     _gauge("engine_busy_share", 1.0),
