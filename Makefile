@@ -10,21 +10,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+# Continuous integration sets these: PIP_FLAGS=--no-compile saves half of the installation, WITH names more packages.
+PIP_FLAGS ?=
+WITH ?=
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS)
 
 .PHONY: demo test check bench lab clean
 
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(INSTALL) -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(INSTALL) -e '.[dev]' $(WITH)
 	touch $@
 
 $(VENV)/.lab: $(VENV)/.core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(INSTALL) torch==2.13.0
 	touch $@
 
 demo: $(VENV)/.core

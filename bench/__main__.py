@@ -9,6 +9,10 @@ BENCHMARKS = (
     "ledger", "flows", "collector", "review", "planner", "windows", "telemetry_text", "recorder", "integrity", "attestation",
     "rulesets", "flop_ledger", "licences",
     "interlock", "graphs",
+    "replay_training", "replay_memorised",
+    "weights_hash", "transcripts", "accelerator", "accelerator_noise", "flop_trace", "flop_hidden",
+    "toploc", "replay_inference",
+    "code_review",
 )  # fmt: skip
 
 

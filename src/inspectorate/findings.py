@@ -46,6 +46,9 @@ ALARMING_KINDS = frozenset(
         ClauseKind.GUARDED_OPERATION,
         ClauseKind.LICENSED_WORK,
         ClauseKind.GUARD_OUTLET,
+        ClauseKind.REPLAYED_WORK,
+        ClauseKind.ACCOUNTED_FLOP,
+        ClauseKind.REVIEWED_CODE,
     }
 )
 """Kinds of clause against which evidence can reach an alarm."""

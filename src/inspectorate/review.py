@@ -44,11 +44,12 @@ from inspectorate.findings import Finding, fuse
 from inspectorate.keys import PlatformAnchor, TrustAnchors
 from inspectorate.ledger import ProofVerifier, VerifiedInclusion, proof_origin
 from inspectorate.mechanisms.guarantee.appraise import GUARANTEE
+from inspectorate.mechanisms.inspection.appraise import INSPECTION
 from inspectorate.mechanisms.interconnect.appraise import INTERCONNECT
 from inspectorate.mechanisms.workloads.appraise import WORKLOADS
 from inspectorate.quantities import Period, Time
 
-MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS, GUARANTEE)
+MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS, GUARANTEE, INSPECTION)
 """Every way of knowing that this program has."""
 
 INTERVAL_S = 3600.0

@@ -6,7 +6,7 @@ import pytest
 from source_tree import PACKAGE, Import, Module, modules, ours, room_of
 
 ORDER = (
-    "", "errors", "canonical", "quantities", "keys", "statistics", "agreement", "declaration", "evidence", "ledger",
+    "", "errors", "canonical", "quantities", "keys", "apart", "statistics", "agreement", "declaration", "evidence", "ledger",
     "assessment", "mechanisms", "account", "findings", "planning", "review", "submission", "report", "console", "fleet",
     "lab", "worlds", "cli", "__main__",
 )  # fmt: skip
@@ -32,7 +32,7 @@ NEVER = {
 }
 
 OWN_COMMANDS = {
-    "lab": {f"{PACKAGE}.cli.lab", f"{PACKAGE}.cli.lab_guard"},
+    "lab": {f"{PACKAGE}.cli.lab", f"{PACKAGE}.cli.lab_guard", f"{PACKAGE}.cli.lab_inspected"},
     "worlds": {f"{PACKAGE}.cli.worlds", f"{PACKAGE}.cli.worlds_guard", f"{PACKAGE}.cli.workloads_attack"},
 }
 """The only modules elsewhere that may import these rooms: no simulated evidence reaches the product path."""

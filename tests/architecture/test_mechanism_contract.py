@@ -27,6 +27,7 @@ AGREEMENTS = {
     "interconnect": "inference-only-enforced",
     "workloads": "inference-only-approved",
     "guarantee": "inference-only-guarded",
+    "inspection": "inference-only-inspected",
 }
 """By mechanism: the shipped agreement with a clause of every kind that it appraises."""
 OBSERVED_S = 240

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from inspectorate.assessment import Verdict
-from inspectorate.lab.guard_record import GuardPlan, Recorded, record, reviewed
+from inspectorate.lab.guard_record import GuardPlan, Recorded, record
+from inspectorate.lab.packing import reviewed
 
 NEEDED = ("swtpm", "swtpm_setup", "unshare")
 

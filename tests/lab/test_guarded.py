@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from inspectorate.assessment import Verdict
-from inspectorate.lab.guard_record import reviewed
+from inspectorate.lab.packing import reviewed
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -19,6 +19,7 @@ from inspectorate.errors import InspectorateError
 
 NOUNS = (
     "agreement",
+    "audit",
     "bundle",
     "collect",
     "counters",
@@ -31,7 +32,9 @@ NOUNS = (
     "licence",
     "limit",
     "plan",
+    "replay",
     "review",
+    "room",
     "ruleset",
     "synchrony",
     "telemetry",

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from inspectorate.cli.lab_guard import guard
+from inspectorate.cli.lab_inspected import inspected
 from inspectorate.cli.options import EXISTING, NEW_PATH, json_option, now, print_json
 from inspectorate.errors import InputError
 from inspectorate.keys import SigningKey
@@ -87,6 +88,7 @@ def lab() -> None:
 
 
 lab.add_command(guard)
+lab.add_command(inspected)
 
 
 @lab.command("run")

@@ -21,6 +21,7 @@ from inspectorate.cli.options import NEW_PATH, json_option, print_json, write_te
 from inspectorate.cli.plan_chips import DEFAULT_CHIP, chip_named, memory_of, reached_flop_per_s, utilisation_of
 from inspectorate.cli.plan_joining import joining
 from inspectorate.cli.plan_needs import needs_command
+from inspectorate.cli.plan_sampling import sampling
 from inspectorate.cli.plan_units import PARAMETERS, RATE, SECONDS, SIZE, TOKENS, target
 from inspectorate.declaration import ChipModel
 from inspectorate.errors import InputError
@@ -70,6 +71,7 @@ def plan() -> None:
 
 plan.add_command(joining)
 plan.add_command(needs_command)
+plan.add_command(sampling)
 
 
 @plan.command()

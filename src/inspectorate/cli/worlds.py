@@ -18,6 +18,7 @@ from inspectorate.evidence import Bundle, write_bundle
 from inspectorate.review import Review, review
 from inspectorate.worlds import CATALOGUE, World, WorldKind, build_world, names_of
 from inspectorate.worlds.guard_catalogue import GUARDED
+from inspectorate.worlds.inspection_catalogue import INSPECTED
 from inspectorate.worlds.rates import Outcome, Row, Task, pool, run, spread, tabulate, within_allowance
 
 TABLE_WIDTH = 160
@@ -42,8 +43,8 @@ worlds.add_command(guard_model)
 @worlds.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """List every kind of world: those of traffic, then those behind guarantee processors."""
-    every = (*CATALOGUE.values(), *GUARDED.values())
+    """List every kind of world: those of traffic, those behind guarantee processors, those under inspection."""
+    every = (*CATALOGUE.values(), *GUARDED.values(), *INSPECTED.values())
     if as_json:
         print_json([{"name": s.name, "kind": s.kind.value, "description": s.description} for s in every])
         return
@@ -86,20 +87,25 @@ def make(name: str, seed: int, out: Path, as_json: bool) -> None:
 @click.option("--broken", type=click.IntRange(min=0), default=20, show_default=True, help="Worlds of each fault.")
 @click.option("--guarded", type=click.IntRange(min=0), default=0, show_default=True,
               help="Worlds of each kind behind guarantee processors.")  # fmt: skip
+@click.option("--inspected", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Worlds of each kind under inspection.")  # fmt: skip
 @click.option("--timed", type=click.IntRange(min=0), default=5, show_default=True,
               help="Worlds of each cheat for which the time to the alarm is found.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True)
 @json_option
-def rates(honest: int, cheats: int, broken: int, guarded: int, timed: int, jobs: int, as_json: bool) -> None:
+def rates(
+    honest: int, cheats: int, broken: int, guarded: int, inspected: int, timed: int, jobs: int, as_json: bool
+) -> None:
     """Review many worlds and print false alarms, detections and what was noticed, with 95 % intervals."""
     tasks = spread(names_of(WorldKind.HONEST), honest)
     tasks += list(itertools.product(names_of(WorldKind.CHEATING), range(cheats)))
     tasks += list(itertools.product(names_of(WorldKind.BROKEN), range(broken)))
     tasks += list(itertools.product(GUARDED, range(guarded)))
+    tasks += list(itertools.product(INSPECTED, range(inspected)))
     if not tasks:
         raise click.UsageError("there is nothing to measure: all counts are 0")
     outcomes = _with_progress(tasks, timed, jobs)
-    kinds = {**CATALOGUE, **GUARDED}
+    kinds = {**CATALOGUE, **GUARDED, **INSPECTED}
     of_honest = [outcome for outcome in outcomes if kinds[outcome.world].kind is WorldKind.HONEST]
     rows = list(tabulate(outcomes))
     allowed = build_world(*tasks[0]).agreement.false_accusation_rate

@@ -42,6 +42,9 @@ class WorkCommitted(Report):
     """
 
     claim: Identifier = Field(description="the claim of the declaration that this work is said to be")
+    pods: tuple[Identifier, ...] = Field(
+        default=(), max_length=20_000, description="of that claim, those whose chips did it; none: all of them"
+    )
     run: Identifier = Field(description="a fresh name for each run")
     work: WorkKind
     sequence: int = Field(ge=0, le=10**9)
@@ -52,6 +55,11 @@ class WorkCommitted(Report):
         description="digest of the run's header: code, model, stack, seeds. Opened with the first draw"
     )
     flop_stated: NonNegative = Field(description="that the prover says the packets took")
+    promise: Digest | None = Field(
+        default=None,
+        description="digest of the envelope of the `RandomnessPromised` that stood by then: it came before, and a draw "
+        "must use no other",
+    )
 
     @model_validator(mode="after")
     def _chained(self) -> Self:

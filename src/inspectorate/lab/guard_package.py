@@ -11,15 +11,12 @@ The processor's key of statements is the prover's: it lies on a disk of the prov
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-
-import yaml
 
 from inspectorate.agreement import (
     Agreement,
@@ -48,14 +45,14 @@ from inspectorate.evidence import (
     Statement,
     make_statement,
     sign_statement,
-    write_bundle,
 )
 from inspectorate.evidence.dsse import strict_base64
-from inspectorate.keys import Holder, LedgerAnchor, PlatformAnchor, Role, SigningKey, TrustAnchor, TrustAnchors
+from inspectorate.keys import Holder, LedgerAnchor, PlatformAnchor, Role, SigningKey, TrustAnchors
 from inspectorate.lab.guard_attacks import Met
 from inspectorate.lab.guard_folder import REPORTER
 from inspectorate.lab.guard_session import CHIP, Session
 from inspectorate.lab.inspector import INSPECTOR
+from inspectorate.lab.packing import anchor, write_site
 from inspectorate.ledger import KeyKind, Log, VerifierKey
 from inspectorate.mechanisms.guarantee.attestation.quote import QuotePayload
 from inspectorate.mechanisms.guarantee.attestation.reference import CONFIGURATION
@@ -67,7 +64,6 @@ from inspectorate.submission import read_spool, submit
 AGREEMENT = "inference-only-guarded"
 PARTY, POD = "operator", "pod-a"
 LOG_ORIGIN = "lab.inspectorate.example/guard"
-_KEYS_VALID = timedelta(days=3650)
 
 
 @dataclass(kw_only=True)
@@ -142,12 +138,9 @@ def package(
             created_at=datetime.now(UTC),
             origin=Origin.RECORDED,
         )
-    out.mkdir(parents=True)
-    write_bundle(contents, out / "site.tar")
     anchors = _anchors(session, inspector, prover, log_key, declaration)
-    _write(out / "anchors.yaml", anchors.model_dump(mode="json", exclude_none=True))
-    _write(out / "declaration.yaml", declaration.model_dump(mode="json", exclude_none=True))
-    _write(out / "agreement.yaml", _agreement(session, statements, payloads).model_dump(mode="json", exclude_none=True))
+    agreement = _agreement(session, statements, payloads)
+    write_site(out, contents, anchors=anchors, declaration=declaration, agreement=agreement)
     told = [
         {"attack": one.attack, "expected": one.expected.value, "seconds": round(one.seconds, 3), "told": one.told}
         for one in met
@@ -177,24 +170,12 @@ def _declare(statements: Sequence[bytes]) -> Declaration:
 def _anchors(
     session: Session, inspector: Inspector, prover: SigningKey, log_key: SigningKey, declaration: Declaration
 ) -> TrustAnchors:
-    start = declaration.period.start - timedelta(days=1)
-
-    def anchor(name: str, key: SigningKey, holder: Holder, *roles: Role, sensors: tuple[str, ...] = ()) -> TrustAnchor:
-        return TrustAnchor(
-            name=name,
-            public_key=base64.b64encode(key.public.raw).decode(),
-            holder=holder,
-            roles=roles,
-            sensors=sensors,
-            valid_from=start,
-            valid_until=start + _KEYS_VALID,
-        )
-
+    now = declaration.period.start
     return TrustAnchors(
         anchors=(
-            anchor("operator", prover, Holder.PROVER, Role.DECLARATION, Role.BUNDLE),
-            anchor("processor", session.statement_key, Holder.PROVER, Role.SENSOR, sensors=(REPORTER,)),
-            anchor(INSPECTOR, inspector.key, Holder.VERIFIER, Role.INSPECTOR),
+            anchor("operator", prover, Holder.PROVER, Role.DECLARATION, Role.BUNDLE, now=now),
+            anchor("processor", session.statement_key, Holder.PROVER, Role.SENSOR, now=now, sensors=(REPORTER,)),
+            anchor(INSPECTOR, inspector.key, Holder.VERIFIER, Role.INSPECTOR, now=now),
         ),
         ledgers=(LedgerAnchor(origin=LOG_ORIGIN, key=VerifierKey.of(log_key, name=LOG_ORIGIN, kind=KeyKind.LOG).text),),
         platforms=(PlatformAnchor(name="verifier-root", certificate=session.authority.pem.decode()),),
@@ -250,7 +231,3 @@ def _reports(statements: Sequence[bytes]) -> list[tuple[GuardReported, dict[str,
         if isinstance(said.predicate, GuardReported):
             found.append((said.predicate, {subject.name: subject.digest_text for subject in said.subject}))
     return sorted(found, key=lambda one: one[0].period.end)
-
-
-def _write(path: Path, value: object) -> None:
-    path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110))

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from inspectorate.agreement import load_agreement
 from inspectorate.assessment import Verdict
 from inspectorate.errors import EnvironmentError_
-from inspectorate.evidence import Bundle
-from inspectorate.keys import TrustAnchors
 from inspectorate.lab.guard_attacks import Attacks, Met
 from inspectorate.lab.guard_bench import Clients
 from inspectorate.lab.guard_package import Inspector, package
 from inspectorate.lab.guard_session import Session, guarded
-from inspectorate.review import Review, review
+from inspectorate.lab.packing import reviewed
 
 LAST_REPORTS = 2
 """Periods that are waited for at the end, so that all that happened is reported."""
@@ -80,17 +76,6 @@ def record(out: Path, *, work: Path, plan: GuardPlan) -> Recorded:
         lost_silently=len(clients.silent),
         verdicts={finding.clause: finding.verdict for finding in found.findings},
         unnamed=tuple(attack for attack, word in expected.items() if word not in words),
-    )
-
-
-def reviewed(site: Path) -> Review:
-    """The review of a recorded site, under its own terms and anchors."""
-    anchors = TrustAnchors.read(site / "anchors.yaml")
-    return review(
-        Bundle.open(site / "site.tar", anchors=anchors),
-        agreement=load_agreement(str(site / "agreement.yaml")),
-        anchors=anchors,
-        as_of=datetime.now(UTC),
     )
 
 

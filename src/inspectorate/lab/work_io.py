@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 from pydoc_data.topics import topics
 
 
@@ -22,6 +23,12 @@ def wait_until(at_unix_s: float) -> None:
     """Sleep until a wall-clock time; return at once if it has passed."""
     while (left_s := at_unix_s - time.time()) > 0:
         time.sleep(min(left_s, 1.0))
+
+
+def wait_for(path: Path | None) -> None:
+    """Sleep until a file is there, so that several jobs begin at one time; none: return at once."""
+    while path is not None and not path.exists():
+        time.sleep(0.01)
 
 
 def corpus() -> bytes:

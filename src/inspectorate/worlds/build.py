@@ -29,7 +29,7 @@ from inspectorate.evidence import Memory, ProblemKind
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.interconnect.segments import Datagrams
 from inspectorate.quantities import Period, to_ns
-from inspectorate.worlds import gateway, guard, guard_tpm, model, telemetry_site
+from inspectorate.worlds import gateway, guard, guard_tpm, inspection, model, telemetry_site
 from inspectorate.worlds.catalogue import CATALOGUE, WorldKind, WorldSpec
 from inspectorate.worlds.cheats import CHEATS, Breach, Plan, breach_of
 from inspectorate.worlds.exporter import SOUND, export
@@ -38,6 +38,8 @@ from inspectorate.worlds.guard_attacks import begins
 from inspectorate.worlds.guard_catalogue import GUARDED
 from inspectorate.worlds.guard_cheats import GUARD_CHEATS
 from inspectorate.worlds.guard_script import GuardCheat
+from inspectorate.worlds.inspection_catalogue import INSPECTED
+from inspectorate.worlds.inspection_cheats import INSPECTION_CHEATS, InspectionAttack
 from inspectorate.worlds.model import NS_PER_S
 from inspectorate.worlds.packets import Flows, Ints, interval_totals
 from inspectorate.worlds.seal import Sealing, collect, key_of, make_anchors, seal_bundle
@@ -134,7 +136,7 @@ def build_world(
     Raises `InputError` on an unknown name, a seed outside [0, 2**31), or an agreement without a limit on pods.
     """
     if isinstance(spec, str):
-        known = {**CATALOGUE, **GUARDED}
+        known = {**CATALOGUE, **GUARDED, **INSPECTED}
         if spec not in known:
             raise InputError(f"there is no world {spec!r}", remedy="`inspectorate worlds list` names them")
         spec = known[spec]
@@ -175,9 +177,10 @@ def build_world(
         measured=_measured(
             telemetry_site.measure(declaration, terms, site, flows, _training(spec, plan), seed),
             guard.state(declaration, terms, site, flows, seed=seed, attack=_attack(spec, site, seed)),
+            inspection.state(declaration, terms, seed=seed, attack=_inspection_attack(spec, site, seed)),
         ),
     )
-    breaches = (breach_of(cheat, site, plan),) if cheat and plan else _guard_breaches(spec, site, declaration, seed)
+    breaches = (breach_of(cheat, site, plan),) if cheat and plan else _other_breaches(spec, site, declaration, seed)
     return World(
         spec=spec,
         seed=seed,
@@ -197,16 +200,17 @@ def build_world(
 def _declared(site: SimSite, terms: Agreement, period: Period) -> Declaration:
     """What the operator declares, with the reporters and meters that the agreement asks for."""
     asked = gateway.reporters(site, terms)
-    guards = guard.reporters(site, terms)
+    guards = (*guard.reporters(site, terms), *inspection.reporters(site, terms))
     cabling = gateway.cabling(site) if asked else ()
     declaration = declare(site, terms, period, reporters=(*asked, *guards), cabling=cabling)
-    return telemetry_site.declared(declaration, site, terms)
+    return inspection.declared(telemetry_site.declared(declaration, site, terms), terms)
 
 
 def _anchors(declaration: Declaration, site: SimSite, seed: int) -> TrustAnchors:
-    reporters = [reporter.id for reporter in declaration.reporters if reporter.kind is not ReporterKind.GUARD]
+    own = {ReporterKind.GUARD, ReporterKind.TRANSCRIPTS}
+    reporters = [reporter.id for reporter in declaration.reporters if reporter.kind not in own]
     guards = guard.anchors(declaration, seed)
-    others = (*telemetry_site.anchors(declaration, site, seed), *guards)
+    others = (*telemetry_site.anchors(declaration, site, seed), *guards, *inspection.anchors(declaration, seed))
     made = make_anchors(seed, [*telemetry_site.collected(declaration), *reporters], declaration.period, others)
     return made.model_copy(update={"platforms": (guard_tpm.anchor(),)}) if guards else made
 
@@ -235,6 +239,22 @@ def _guard_breaches(spec: WorldSpec, site: SimSite, declaration: Declaration, se
     start = max(slots[min(begins(len(slots)), len(slots) - 1)].start, declaration.period.start)
     period = Period(start=start, end=declaration.period.end)
     return (Breach(cheat=spec.guard or "", pods=(attack[0],), period=period, exchanged_bytes=0),)
+
+
+def _inspection_attack(spec: WorldSpec, site: SimSite, seed: int) -> tuple[str, InspectionAttack] | None:
+    """The pod whose transcripts, or whose inspection, are attacked, and how."""
+    if spec.inspection is None:
+        return None
+    pod = site.names[int(_random(seed, f"inspection {spec.inspection}").integers(len(site.names)))]
+    return pod, INSPECTION_CHEATS[spec.inspection]
+
+
+def _other_breaches(spec: WorldSpec, site: SimSite, declaration: Declaration, seed: int) -> tuple[Breach, ...]:
+    """What a subverted processor is guilty of, or a pod that did other work than it committed to."""
+    attack = _inspection_attack(spec, site, seed)
+    if attack is None or spec.kind is not WorldKind.CHEATING:
+        return _guard_breaches(spec, site, declaration, seed)
+    return (Breach(cheat=spec.inspection or "", pods=(attack[0],), period=declaration.period, exchanged_bytes=0),)
 
 
 def _training(spec: WorldSpec, plan: Plan | None) -> Trains:

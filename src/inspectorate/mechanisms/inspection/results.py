@@ -51,6 +51,7 @@ class Tolerance(Record):
     """A calibration: how far honest re-runs lie from each other, and where the threshold was put."""
 
     id: Identifier
+    subject: Digest | None = Field(default=None, description="of the program or model on which it was calibrated")
     method: ReplayMethod
     work: WorkKind
     stacks: tuple[Stack, ...] = Field(min_length=1, max_length=64, description="on which honest re-runs were made")
@@ -73,6 +74,9 @@ class ReplayReport(Record):
     stack: Stack = Field(description="of the verifier")
     speed: Positive | None = Field(
         default=None, description="of the verifier's stack against the prover's, where both were measured on one job"
+    )
+    chips: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="of the verifier's, that a packet kept busy; none: not counted"
     )
     results: tuple[PacketResult, ...] = Field(min_length=1, max_length=DRAWN_MAX)
 

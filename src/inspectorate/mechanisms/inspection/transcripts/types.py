@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, model_validator
 
 from inspectorate.canonical import Digest, Identifier, Record, digest_of
 from inspectorate.evidence import WorkKind
@@ -31,7 +31,24 @@ REQUESTS_MAX = 10_000
 FORWARDS_MAX = 1_000_000
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _digits(value: object) -> object:
+    """A number written in digits, as one; anything else as it is, for the type to refuse."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError("must be a whole number of nanoseconds, in digits")
+
+
+Nanoseconds = Annotated[
+    int,
+    BeforeValidator(_digits),
+    Field(ge=0, lt=2**63),
+    PlainSerializer(str, return_type=str, when_used="json"),
+]
+"""Since 1970. In JSON a string of digits: a JSON number is exact only below 2^53, which in nanoseconds was in April 1970."""
 
 
 class Stack(Record):
@@ -154,10 +171,17 @@ class Packet(Record):
 
 
 class PacketList(Record):
-    """What is committed to. All columns are of one length; row i is packet i of the commitment."""
+    """What is committed to. All columns are of one length; row i is packet `first + i` of the run."""
 
     run: Identifier
     sequence: Annotated[int, Field(ge=0)]
+    first: Annotated[int, Field(ge=0, lt=PACKETS_MAX)] = Field(
+        default=0, description="number of the first packet: how many were committed to before, in this run"
+    )
+    before: Hex | None = Field(
+        default=None,
+        description="the leaf of the packet before the first, in the list before; none: the run begins here",
+    )
     start_ns: tuple[Nanoseconds, ...] = Field(max_length=PACKETS_MAX)
     end_ns: tuple[Nanoseconds, ...] = Field(max_length=PACKETS_MAX)
     flop: tuple[NonNegative, ...] = Field(max_length=PACKETS_MAX)
@@ -165,6 +189,8 @@ class PacketList(Record):
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
+        if (self.first == 0) != (self.before is None):
+            raise ValueError("the first list of a run, and only that, has no packet before it")
         if len({len(self.start_ns), len(self.end_ns), len(self.flop), len(self.leaves)}) != 1:
             raise ValueError("the columns differ in length")
         if any(end <= start for start, end in zip(self.start_ns, self.end_ns, strict=True)):

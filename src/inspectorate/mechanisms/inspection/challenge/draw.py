@@ -1,0 +1,109 @@
+"""The draw: from a seed that neither side chose to packets, by hashes, so that anybody can repeat it.
+
+1. seed = SHA-256(label ‖ entropy ‖ digest of the commitment's envelope, 32 bytes). The entropy is the promised secret
+   (32 bytes) or the beacon's signature (48 bytes); each has a label of its own.
+2. By packets: the rank of packet i is SHA-256(label ‖ seed ‖ i as 8 bytes, most significant first). Packets are drawn
+   in order of rank; the first `count` are the draw.
+3. By time: point j is a nanosecond of the committed time, equally likely in stratum j mod `strata`, by rejection of
+   SHA-256(label ‖ seed ‖ j ‖ try, 8 bytes each). The packet in which it falls is drawn, unless it was before.
+
+In 2 and 3, i is the row of the list; a draw names packets by their number in the run, which is the row and the list's
+`first`.
+
+The order depends on the seed only: who asks for more gets the same packets first. So a plan may look after every packet
+(`sampling.sequential`), and a larger count buys no choice of which packet comes early.
+
+With hashes as random functions, 2 is a uniform order of all packets, and 3 has no bias at all: a hash beyond the last
+whole multiple of the length is thrown away.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import heapq
+import itertools
+
+from inspectorate.mechanisms.inspection.challenge.promise import (
+    DrandRound,
+    Method,
+    Randomness,
+    Selection,
+)
+from inspectorate.mechanisms.inspection.challenge.reference import (
+    POINT_LABEL,
+    RANK_LABEL,
+    SEED_LABEL_BEACON,
+    SEED_LABEL_REVEALED,
+)
+from inspectorate.mechanisms.inspection.transcripts.types import PacketList
+
+_HASH_RANGE = 1 << 256
+
+
+def seed_of(randomness: Randomness, commitment: str) -> bytes:
+    """Step 1. `commitment` is the digest of the envelope, as `sha256:<hex>`."""
+    match randomness.source:
+        case DrandRound(signature=signature):
+            label, entropy = SEED_LABEL_BEACON, bytes.fromhex(signature)
+        case revealed:
+            label, entropy = SEED_LABEL_REVEALED, bytes.fromhex(revealed.promise.secret)
+    return hashlib.sha256(label + entropy + bytes.fromhex(commitment.removeprefix("sha256:"))).digest()
+
+
+def draw_order(seed: bytes, listed: PacketList, selection: Selection) -> tuple[int, ...]:
+    """Steps 2 and 3: the packets that are drawn, in the order in which they are. Raises `ValueError` on an empty
+    list."""
+    return tuple(dict.fromkeys(draw_points(seed, listed, selection)))
+
+
+def draw_points(seed: bytes, listed: PacketList, selection: Selection) -> tuple[int, ...]:
+    """The packet of every single pick, in order. By time a packet occurs as often as points fall into it."""
+    if not listed.leaves:
+        raise ValueError("nothing can be drawn from a list without packets")
+    if selection.method is Method.PACKETS:
+        rows = _by_rank(seed, len(listed.leaves), selection.count)
+    else:
+        rows = _by_time(seed, listed, selection)
+    return tuple(listed.first + row for row in rows)
+
+
+def draw(randomness: Randomness, commitment: str, listed: PacketList) -> tuple[int, ...]:
+    """The packets of a `PacketsDrawn`: sorted and distinct."""
+    return tuple(sorted(draw_order(seed_of(randomness, commitment), listed, randomness.selection)))
+
+
+def uniform_below(seed: bytes, number: int, limit: int) -> int:
+    """A whole number in [0, limit), every one equally likely, the `number`-th of this seed."""
+    if not 1 <= limit <= _HASH_RANGE:
+        raise ValueError(f"limit lies between 1 and 2^256, not {limit}")
+    start = hashlib.sha256(POINT_LABEL + seed + number.to_bytes(8, "big"))
+    last = _HASH_RANGE - _HASH_RANGE % limit
+    for attempt in itertools.count():
+        hasher = start.copy()
+        hasher.update(attempt.to_bytes(8, "big"))
+        value = int.from_bytes(hasher.digest(), "big")
+        if value < last:
+            return value % limit
+    raise AssertionError("unreachable")
+
+
+def _by_rank(seed: bytes, packets: int, count: int) -> tuple[int, ...]:
+    start = hashlib.sha256(RANK_LABEL + seed)
+
+    def rank(number: int) -> bytes:
+        hasher = start.copy()
+        hasher.update(number.to_bytes(8, "big"))
+        return hasher.digest()
+
+    if count >= packets:
+        return tuple(sorted(range(packets), key=rank))
+    return tuple(heapq.nsmallest(count, range(packets), key=rank))
+
+
+def _by_time(seed: bytes, listed: PacketList, selection: Selection) -> tuple[int, ...]:
+    ends = list(itertools.accumulate(end - start for start, end in zip(listed.start_ns, listed.end_ns, strict=True)))
+    total, strata = ends[-1], selection.strata
+    # The stratum k holds the moments [k/strata, (k + 1)/strata) of the whole; over all strata each is equally likely.
+    moments = ((j % strata * total + uniform_below(seed, j, total)) // strata for j in range(selection.count))
+    return tuple(bisect.bisect_right(ends, moment) for moment in moments)
