@@ -137,7 +137,6 @@ def terms_of_bench() -> Agreement:
                     "tolerances": (),
                     "dirty_share_max": DIRTY_SHARE_MAX,
                     "committed_every_s": COMMITTED_EVERY_S,
-                    "covert_bits_per_token_max": None,
                 }
             case ReviewedCode() as found:
                 # The training program is data: no code of the prover's is run again, and none is there to be read.

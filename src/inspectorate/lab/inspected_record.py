@@ -46,6 +46,8 @@ POINTS = 64
 """Points of time that are drawn of each stretch of each run."""
 MISS_PROBABILITY = 0.001
 """Of one bound on the dirty share of one stretch, in the accounts."""
+VERIFIER = "verifier"
+"""The party for which inspectors decide."""
 ROOM_BITS = 16.0
 VALID = timedelta(days=90)
 """Of an approval of code."""
@@ -107,7 +109,7 @@ def approve(site: Work, table: Table, keys: Keys) -> None:
     seen = techniques_seen(site.snapshot, review, allowed=terms.techniques)
     for name in INSPECTORS:
         deciding = Deciding(
-            party=PARTY, claim=CLAIMS[SERVING], by=name, decision=Decision.APPROVED,
+            party=VERIFIER, claim=CLAIMS[SERVING], by=name, decision=Decision.APPROVED,
             words="scripted by the bench: one file, which serves a declared model and keeps a transcript",
             reviewed_at=datetime.now(UTC),
             answers=tuple(

@@ -24,10 +24,16 @@ from inspectorate.evidence import WorkKind
 from inspectorate.lab.work_io import corpus, emit, wait_for
 from inspectorate.mechanisms.inspection.tokens.decoder import Decoder
 from inspectorate.mechanisms.inspection.tokens.exact import own_stack
+from inspectorate.mechanisms.inspection.tokens.judge import SEED_FROM_PROMPT, seed_from_prompt
 from inspectorate.mechanisms.inspection.tokens.sampling import SamplingRule
 from inspectorate.mechanisms.inspection.tokens.serve import by_rule, serve
 from inspectorate.mechanisms.inspection.tokens.weights import DeclaredModel, DecoderShape, model_of, read_model
-from inspectorate.mechanisms.inspection.transcripts.inference import InferenceOptions, InferenceRecorder, Served
+from inspectorate.mechanisms.inspection.transcripts.inference import (
+    InferenceOptions,
+    InferenceRecorder,
+    Served,
+    token_bytes,
+)
 from inspectorate.mechanisms.inspection.transcripts.types import InferenceHeader
 
 RULE = SamplingRule(temperature=0.8, top_k=20)
@@ -84,7 +90,7 @@ def serve_with(args: argparse.Namespace, declared: DeclaredModel) -> None:
         code=args.code,
         stack=own_stack("float32"),
         model=declared.digest,
-        sampling=RULE.model_dump(mode="json"),
+        sampling=RULE.model_dump(mode="json") | {"seed": SEED_FROM_PROMPT},
     )
     tokens = PROMPT_TOKENS + ANSWER_TOKENS
     # The last token of an answer is drawn, and goes into no pass.
@@ -115,7 +121,7 @@ def _serve(args: argparse.Namespace, recorder: InferenceRecorder, honest: Decode
             continue
         starts = rng.integers(0, len(text) - PROMPT_TOKENS, size=rows)
         prompts = np.stack([text[start : start + PROMPT_TOKENS] for start in starts]).astype(np.int64)
-        seeds = [int(seed) for seed in rng.integers(0, 2**31, size=rows)]
+        seeds = [seed_from_prompt(token_bytes(prompt.tolist())) for prompt in prompts]
         is_false = batches % CHEAT_EVERY == 0 and time.monotonic() >= begun + args.cheap_after
         decoder = cheap if is_false else honest
         start_ns = recorder.now()

@@ -2,7 +2,7 @@
 
 Threads, autocast and the split of a batch are set as the job says; deterministic algorithms are asked for throughout. FLOP are
 counted by torch's `FlopCounterMode`: for a declared decoder in the first step, since all of its steps cost the same; for code, in
-every step.
+every step. Steps that are not counted are timed; where all are counted, no time is given.
 """
 
 # torch is an optional extra: with it absent its classes are of unknown type, with it present parts of it are untyped.
@@ -136,8 +136,7 @@ def run_steps(machine: Machine, batches: Sequence[Tensors], first_step: int, *, 
     try:
         load_before(machine, before)
         seeded = before.generator is None
-        flop, losses = 0.0, []
-        start = time.perf_counter()
+        flop, losses, seconds, timed = 0.0, [], 0.0, 0
         for place, tensors in enumerate(batches):
             batch = {name: torch_of(one) for name, one in tensors.items()}
             if place == 0 or machine.count_every:
@@ -145,9 +144,12 @@ def run_steps(machine: Machine, batches: Sequence[Tensors], first_step: int, *, 
                     loss = machine.step(batch, first_step + place, seeded)
                 flop += float(counter.get_total_flops()) * (1 if machine.count_every else len(batches))
             else:
+                # Only what is not counted is timed, by this thread's processor time: neither counter nor a busy machine is work.
+                start = time.thread_time()
                 loss = machine.step(batch, first_step + place, seeded)
+                seconds, timed = seconds + time.thread_time() - start, timed + 1
             losses.append(float(loss))
-        seconds = time.perf_counter() - start
+        seconds *= len(batches) / timed if timed else 0.0
         return Ran(
             weights=machine.weights(),
             optimiser=machine.states(),
