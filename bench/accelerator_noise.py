@@ -7,10 +7,10 @@ bench.accelerator_noise` it takes options.
    128 largest numbers of a chunk are among the 128 largest of its tokens; and margins of tokens (Token-DiFR), with tokens drawn
    from the prover's logits under each of `SEEDS` seeds.
 3. Tolerances: calibrated on honest stacks of CPUs, as `python -m bench replay_inference` makes them (`--cpu` makes them again,
-   which needs torch; `CPU` holds what it gave); on the own honest readings in bfloat16; and on those in every format. The
-   last two are made on half of the texts, and only on readings that are not bit-identical to the verifier's, which would make them
-   tighter than any stack that differs deserves. These are tried on the other half, those of CPUs on all: packets of one seed and
-   streams of `STREAM_TOKENS` tokens, drawn from these with replacement, that are accused at 1 %; proofs that lie beyond the limits.
+   which needs torch; `CPU` holds what it gave); on the own honest readings in bfloat16; and on those in every format. The last two
+   are made on half of the texts, and only on readings that are not bit-identical to the verifier's, which would make them tighter
+   than any stack that differs deserves, and are tried on the other half; those of CPUs on all. Counted are packets (the tokens of
+   one seed) and longer streams, drawn from these with replacement, that are accused at 1 %, and proofs beyond the limits.
 
 Exits 1 where a tolerance of the accelerator accuses more than 1 % of packets or streams of the readings that it is for.
 """

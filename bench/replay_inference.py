@@ -32,7 +32,13 @@ from inspectorate.mechanisms.inspection.results import Tolerance
 from inspectorate.mechanisms.inspection.tokens import betting, calibrate, covert, difr, toploc
 from inspectorate.mechanisms.inspection.tokens.decoder import Decoder, Precision
 from inspectorate.mechanisms.inspection.tokens.exact import own_stack
-from inspectorate.mechanisms.inspection.tokens.reference import DISTANCE_CLIP, MARGIN_CLIP, PUBLISHED, TOKENS_PER_S
+from inspectorate.mechanisms.inspection.tokens.reference import (
+    DISTANCE_CLIP,
+    FALSE_ACCUSATION_RATE,
+    MARGIN_CLIP,
+    PUBLISHED,
+    TOKENS_PER_S,
+)
 from inspectorate.mechanisms.inspection.tokens.sampling import SamplingRule, TopLogits
 from inspectorate.mechanisms.inspection.tokens.serve import Served
 from inspectorate.mechanisms.inspection.tokens.weights import DeclaredModel, read_model
@@ -205,13 +211,18 @@ def aucs(method: Method, honest: list[F64], other: list[F64]) -> str:
     return ", ".join(parts)
 
 
+def for_ever(limit: float) -> float:
+    """The mean that is never found, however it is spent."""
+    return betting.passing_mean(betting.FOREVER, limit, math.log(1 / FALSE_ACCUSATION_RATE))
+
+
 def residual(method: Method, looked: trials.Looked, vocabulary: int) -> float:
     """Bits a token that pass for ever, at most."""
     if method.name == "exact":
         return 0.0
     if method.name == "Token-DiFR":
         assert method.limit is not None
-        return covert.capacity(looked.costs, method.limit * MARGIN_CLIP, vocabulary=vocabulary)
+        return covert.capacity(looked.costs, for_ever(method.limit) * MARGIN_CLIP, vocabulary=vocabulary)
     return math.log2(vocabulary)
 
 
@@ -314,7 +325,7 @@ def measure_hidden(
     published, slower, inflated = covert.published_leak()
     once = betting.passing_mean(asked.length, methods[2].limit or 0, threshold) * MARGIN_CLIP
     OUT.print(
-        f"one packet of {asked.length} tokens may cost {once:.4f} logits a token, where {limit:.4f} passes for ever. "
+        f"one packet of {asked.length} tokens may cost {once:.4f} logits a token, where {for_ever(methods[2].limit or 0) * MARGIN_CLIP:.4f} passes for ever. "
         f"Prompts chosen for entropy: the answer with most room has {max(by_answer) / np.mean(by_answer):.2f} times the mean. "
         f"Published: {published:g} GB a day of 1 TB, {slower:g} times slower; {inflated[0]:g} to {inflated[1]:g} times with "
         "chosen prompts"

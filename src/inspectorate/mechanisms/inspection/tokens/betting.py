@@ -2,6 +2,9 @@
 
 The closed form of `statistics.betting_process` with `BetPlan.from_start`: a server that does something else does so for the whole
 answer. At any length, an honest server reaches 1/a with chance a at most, if its mean is at most `mean_max` given what came before.
+
+Stakes are halves, down to a quarter of `mean_max`: a bet of s loses to rare large scores below a mean of about s / log(1 + s /
+mean_max), so with larger stakes only, a server might spend several times the limit for ever.
 """
 
 from __future__ import annotations
@@ -11,23 +14,33 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from inspectorate.statistics import BetPlan
+from inspectorate.statistics.mixture import STAKES_DEFAULT
 from inspectorate.statistics.numerics import log_sum_exp
 
 F64 = NDArray[np.float64]
 
-_STAKES = np.asarray(BetPlan.from_start().stakes)
 _LOWER_STAKES = np.array([0.1, 0.3, 0.6, 0.9, 0.99])
 MEAN_MIN = 1e-9
 """A limit on the mean is never below this: no number of honest runs shows less."""
+
+
+FOREVER = 10**9
+"""Tokens after which a packet counts as endless."""
+
+
+def stakes_for(mean_max: float) -> tuple[float, ...]:
+    """Halves, down to a quarter of the limit."""
+    last = max(len(STAKES_DEFAULT), math.ceil(math.log2(4 / max(mean_max, MEAN_MIN))))
+    return tuple(2.0**-power for power in range(1, last + 1))
 
 
 def log_e_path(values: F64, mean_max: float) -> F64:
     """Natural logarithm of the e-value after each score. Raises `ValueError` on scores outside 0 to 1, or none."""
     if values.ndim != 1 or not values.size or not ((values >= 0) & (values <= 1)).all():
         raise ValueError("scores lie between 0 and 1, and there is at least one")
-    growth = np.cumsum(np.log1p((values[:, None] / max(mean_max, MEAN_MIN) - 1) * _STAKES), axis=0)
-    return log_sum_exp(growth, axis=1) - math.log(len(_STAKES))
+    stakes = np.array(stakes_for(mean_max))
+    growth = np.cumsum(np.log1p((values[:, None] / max(mean_max, MEAN_MIN) - 1) * stakes), axis=0)
+    return log_sum_exp(growth, axis=1) - math.log(len(stakes))
 
 
 def log_e_max(values: F64, mean_max: float) -> float:
@@ -53,12 +66,12 @@ def passing_mean(count: int, mean_max: float, log_threshold: float) -> float:
 def _final(total: float, count: int, mean_max: float) -> float:
     """The evidence after `count` scores, of which as many as can be are 1, and the rest 0."""
     ones = min(int(total), count)
-    limit = max(mean_max, MEAN_MIN)
-    growth = ones * np.log1p((1 / limit - 1) * _STAKES)
+    limit, stakes = max(mean_max, MEAN_MIN), np.array(stakes_for(mean_max))
+    growth = ones * np.log1p((1 / limit - 1) * stakes)
     if ones < count:
-        growth = growth + np.log1p(((total - ones) / limit - 1) * _STAKES)
-        growth = growth + (count - ones - 1) * np.log1p(-_STAKES)
-    return float(log_sum_exp(growth)) - math.log(len(_STAKES))
+        growth = growth + np.log1p(((total - ones) / limit - 1) * stakes)
+        growth = growth + (count - ones - 1) * np.log1p(-stakes)
+    return float(log_sum_exp(growth)) - math.log(len(stakes))
 
 
 def mean_upper(values: F64, miss_probability: float) -> float:

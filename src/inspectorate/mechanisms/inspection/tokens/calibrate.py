@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from inspectorate.evidence import WorkKind
 from inspectorate.evidence.inspected import ReplayMethod
 from inspectorate.mechanisms.inspection.results import Tolerance
-from inspectorate.mechanisms.inspection.tokens.betting import MEAN_MIN, mean_upper
+from inspectorate.mechanisms.inspection.tokens.betting import FOREVER, MEAN_MIN, mean_upper, passing_mean
 from inspectorate.mechanisms.inspection.tokens.covert import capacity
 from inspectorate.mechanisms.inspection.tokens.reference import (
     CONFIDENCE,
@@ -77,7 +77,8 @@ def calibrate_difr(
         parameters[ACTIVATION_MEAN] = _limit(np.concatenate(distances) / DISTANCE_CLIP, about)
     covert = None
     if costs is not None:
-        covert = capacity(costs, parameters[TOKEN_MEAN] * MARGIN_CLIP, vocabulary=about.vocabulary)
+        for_ever = passing_mean(FOREVER, parameters[TOKEN_MEAN], math.log(1 / about.false_alarm))
+        covert = capacity(costs, for_ever * MARGIN_CLIP, vocabulary=about.vocabulary)
     return _tolerance(ReplayMethod.DIFR, len(margins), parameters, covert, about)
 
 
