@@ -324,8 +324,9 @@ def measure_hidden(
     by_answer = [covert.capacity(part, limit, vocabulary=vocabulary) for part in np.split(costs, len(asked.prompts))]
     published, slower, inflated = covert.published_leak()
     once = betting.passing_mean(asked.length, methods[2].limit or 0, threshold) * MARGIN_CLIP
+    endless = for_ever(methods[2].limit or 0) * MARGIN_CLIP
     OUT.print(
-        f"one packet of {asked.length} tokens may cost {once:.4f} logits a token, where {for_ever(methods[2].limit or 0) * MARGIN_CLIP:.4f} passes for ever. "
+        f"one packet of {asked.length} tokens may cost {once:.4f} logits a token, where {endless:.4f} passes for ever. "
         f"Prompts chosen for entropy: the answer with most room has {max(by_answer) / np.mean(by_answer):.2f} times the mean. "
         f"Published: {published:g} GB a day of 1 TB, {slower:g} times slower; {inflated[0]:g} to {inflated[1]:g} times with "
         "chosen prompts"

@@ -335,9 +335,12 @@ class Writing:
             slot = self.evaluator.value(target, scope)
             if self._is_weight(slot) and self._may_hold(given) and not STARTING_SCOPE.search(scope.name):
                 self.collector.at("weight.assigned", node, scope)
-        elif given.traits & (HELD | Trait.COPY) and not STARTING_SCOPE.search(scope.name):
-            if self._is_weight(self.evaluator.value(target, scope)):
-                self.collector.at("weight.copied", node, scope)
+        elif (
+            given.traits & (HELD | Trait.COPY)
+            and self._is_weight(self.evaluator.value(target, scope))
+            and STARTING_SCOPE.search(scope.name) is None
+        ):
+            self.collector.at("weight.copied", node, scope)
 
     def _item(self, target: ast.Subscript, given: Value, node: ast.AST, scope: Scope) -> None:
         base = self.evaluator.value(target.value, scope)
