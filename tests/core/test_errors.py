@@ -11,6 +11,7 @@ from inspectorate.errors import EnvironmentError_, EvidenceError, InputError, In
 from inspectorate.evidence import ProblemKind, RejectedEvidence
 from inspectorate.mechanisms.guarantee.attestation.verify import RejectedQuote
 from inspectorate.mechanisms.guarantee.graph.transcript import Malformed
+from inspectorate.mechanisms.inspection.rerun.judge import Contradiction
 from inspectorate.mechanisms.workloads.enrol.recording import RunRefused
 
 TREE = {
@@ -21,6 +22,7 @@ TREE = {
     RunRefused: 30,
     RejectedQuote: 30,
     Malformed: 30,
+    Contradiction: 30,
 }
 
 
@@ -34,7 +36,7 @@ def test_the_tree_is_closed() -> None:
     """A new error must be given a place in the table above."""
     found = {item for _, item in inspect.getmembers(errors, inspect.isclass) if issubclass(item, InspectorateError)}
     assert found == {InspectorateError, InputError, EvidenceError, EnvironmentError_}
-    assert set(EvidenceError.__subclasses__()) == {RejectedEvidence, RunRefused, RejectedQuote, Malformed}
+    assert set(EvidenceError.__subclasses__()) == {RejectedEvidence, RunRefused, RejectedQuote, Malformed, Contradiction}
 
 
 def test_no_error_is_one_that_python_raises_by_itself() -> None:
