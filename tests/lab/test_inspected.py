@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def test_the_recorded_attacked_site_is_found_out_and_both_pods_are_named(attacke
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("INSPECTORATE_RECORD" not in os.environ, reason="records for a minute: set INSPECTORATE_RECORD=1")
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch==2.13.0")
 def test_a_site_that_is_recorded_now_matches_packet_by_packet(tmp_path: Path) -> None:
     # One stretch: every draw starts processes anew.
