@@ -9,10 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from inspectorate.assessment import Verdict
+from inspectorate.agreement import ClauseKind, load_agreement
+from inspectorate.assessment import Case, Verdict
+from inspectorate.declaration import load_declaration
+from inspectorate.evidence import (
+    Bundle,
+    FlopAccounted,
+    PacketsDrawn,
+    PacketsOpened,
+    PacketsReplayed,
+    WorkCommitted,
+    read_statements,
+    receive,
+)
+from inspectorate.keys import TrustAnchors
 from inspectorate.lab.inspected_bench import SERVING, TRAINING, WorkPlan
 from inspectorate.lab.inspected_record import record
 from inspectorate.lab.packing import reviewed
+from inspectorate.mechanisms.inspection.appraise import INSPECTION
 from inspectorate.review import Review
 
 ASKED = ("replayed-work", "accounted-flop", "reviewed-code", "inspection-rooms")
@@ -40,6 +54,25 @@ def test_the_recorded_honest_site_keeps_every_clause_and_its_hidden_run_is_bound
     assert {clause: verdicts(honest)[clause] for clause in ASKED} == dict.fromkeys(ASKED, Verdict.CONSISTENT)
     assert not honest.simulated
     assert 0 < honest.account.hidden_flop_max < 0.7 * honest.account.capacity_flop
+
+
+@pytest.mark.parametrize("kind", [PacketsReplayed, PacketsOpened, PacketsDrawn, WorkCommitted, FlopAccounted])
+def test_nothing_that_rests_on_what_is_missing_is_consistent(root: Path, kind: type) -> None:
+    """Without the statements of one kind: an account that counts a replay is not believed where no replay is shown."""
+    site = root / "examples" / "lab-site-inspected"
+    anchors = TrustAnchors.read(site / "anchors.yaml")
+    bundle = Bundle.open(site / "site.tar", anchors=anchors)
+    declaration = load_declaration(site / "declaration.yaml")
+    agreement = load_agreement(str(site / "agreement.yaml"))
+    statements, _ = read_statements(bundle, anchors=anchors)
+    kept = [one for one in statements if not isinstance(one.predicate, kind)]
+    evidence = receive(bundle, kept, not_logged={}, sensors=declaration.observers, period=declaration.period)
+    clause = next(one for one in agreement.clauses if one.kind is ClauseKind.ACCOUNTED_FLOP)
+    case = Case(
+        agreement=agreement, clause=clause, declaration=declaration, evidence=evidence, period=declaration.period,
+        miss_probability=0.001, shared={},
+    )  # fmt: skip
+    assert Verdict.CONSISTENT not in {one.verdict for one in INSPECTION.appraise(case)}
 
 
 def test_the_recorded_attacked_site_is_found_out_and_both_pods_are_named(attacked: Review, root: Path) -> None:

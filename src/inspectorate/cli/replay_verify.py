@@ -66,9 +66,10 @@ def verify(**options: Any) -> None:
         raise EvidenceError(
             f"{len(opened.pending)} packets may still be opened", where=drawn.digest, remedy="wait for them"
         )
-    report = run_again(asked, opened, _means(options))
+    means = _means(options)
+    report = run_again(asked, opened, means)
     who = Who(name=options["by"], at=now(), origin=options["origin"])
-    act = make_replay(asked, answers[0].digest, report, _means(options).tolerance, who, begun=begun)
+    act = make_replay(asked, answers[0].digest, report, means.tolerance, who, begun=begun)
     digest = sign(act, Signing.of(options))
     counts = {
         outcome: sum(one.outcome == outcome for one in report.results) for outcome in ("matched", "differed", "not-run")

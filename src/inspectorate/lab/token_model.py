@@ -140,10 +140,6 @@ def trained(shape: DecoderShape, *, seed: int, steps: int, context: int = 64) ->
     return model.eval()
 
 
-def arrays_of(model: LlamaModel) -> dict[str, NDArray[np.float32]]:
-    return {name: model.weight(name.removesuffix(".weight")).detach().float().numpy().copy() for name in model.names}
-
-
 def write_model(model: LlamaModel, folder: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
     """`config.json` and `model.safetensors`, as a published model."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ from inspectorate.mechanisms.inspection.appraise.common import (
     work_of,
 )
 from inspectorate.mechanisms.inspection.challenge.payloads import subject_bytes
-from inspectorate.mechanisms.inspection.flop.account import FlopAccount
+from inspectorate.mechanisms.inspection.flop.account import REPLAYED, FlopAccount
 from inspectorate.mechanisms.inspection.flop.judge import SUBJECT, check_account, parse_account
 from inspectorate.mechanisms.inspection.observe import Run
 from inspectorate.mechanisms.inspection.transcripts.types import TrainingHeader
@@ -125,6 +125,7 @@ def _appraise_pod(
     doubts = [text for one in usable for text in one.against]
     doubts += [text for one in usable for text in one.lacking if "independent sources" in text]
     doubts += [f"the account of {one.said.run} is of a run that was never committed to" for one in strangers]
+    doubts += [] if free else _not_shown(usable, runs)
     doubts += _differing(clause, usable, runs)
     doubts += _beyond_capacity(case, name, clause, usable)
     over, may = _over_thresholds(case, claims, usable, runs)
@@ -154,6 +155,22 @@ def _appraise_pod(
         reasons=tuple(reasons) or (_kept(name, usable),),
         not_checked=_not_checked(name, usable, passed_over),
     )
+
+
+def _not_shown(accounts: Sequence[Account], runs: Sequence[Run]) -> list[str]:
+    """Accounts that count a replay of which the evidence holds none."""
+    shown = {
+        run.id
+        for run in runs
+        for commitment in run.commitments
+        for drawn in commitment.draws
+        if drawn.usable and any(replay.report is not None for replay in drawn.replays)
+    }
+    return [
+        f"the account of {one.said.run} counts what was run again, and no replay of it is in the evidence"
+        for one in accounts
+        if REPLAYED in one.said.sources and one.said.run not in shown
+    ]
 
 
 def _differing(clause: AccountedFlop, accounts: Sequence[Account], runs: Sequence[Run]) -> list[str]:

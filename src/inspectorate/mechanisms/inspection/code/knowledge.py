@@ -171,11 +171,6 @@ MODULE_BASES = re.compile(
     r"^(torch\.nn\.(modules\.\w+\.)?\w+|(tensorflow\.)?keras\.(layers\.\w+|Model)|pytorch_lightning\.\w+|lightning\..*|"
     r"transformers\..*(PreTrainedModel|Model\w*)|diffusers\..*|flax\..*|mlx\.nn\.\w+|paddle\.nn\.\w+)$"
 )
-CANONICAL = {
-    "tf": "tensorflow",
-    "torch.cuda.random": "torch",
-    "builtins.__builtins__": "builtins",
-}
 SYNONYMS = (
     ("jax.experimental.optimizers.", "optax."),
     ("tensorflow.compat.v1.", "tensorflow."),

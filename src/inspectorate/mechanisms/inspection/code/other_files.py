@@ -67,8 +67,6 @@ CODE_NAMES = re.compile(
 )
 PROSE = (".md", ".rst", ".txt", ".html", ".css", ".svg", ".po", ".license", ".typed", ".csv", ".tsv", ".pyi")
 PROSE_FILES = frozenset({"license", "notice", "readme", "metadata", "record", "authors", "changelog", "copying"})
-DATA_NAMES = (".safetensors", ".gguf", ".ggml", ".onnx", ".pb", ".tflite", ".parquet", ".arrow", ".model", ".json", ".yaml", ".yml",
-              ".toml", ".ini", ".cfg")  # fmt: skip
 LINE_OF_CODE = re.compile(r"^\s*(import \w+|from [\w.]+ import |def \w+\(.*\):|class \w+.*:|exec\(|@\w+)", re.MULTILINE)
 
 

@@ -19,13 +19,9 @@ SOURCE_BYTES_MAX = 8 << 20
 """The largest source file that is parsed; the largest honest one known to us has 3 MB (a generated grammar)."""
 NESTING_MAX = 200
 """Brackets within brackets; CPython's own parser stops at 200."""
-INDENT_MAX = 100
-"""CPython's own limit."""
 LINE_BYTES_MAX = 1 << 20
 DIGITS_MAX = 4000
 """Digits of one number in source: CPython refuses to convert more than 4300."""
-OPERATORS_IN_LINE_MAX = 2000
-"""Operators in a row make a tree as deep as they are many."""
 TREE_DEPTH_MAX = 600
 NODES_MAX = 4_000_000
 

@@ -30,6 +30,10 @@ from inspectorate.quantities import Share
 TRAINING_ENERGY = "all energy of the chips went into training, at 15 % of peak or more"
 
 
+REPLAYED = "replayed"
+"""The source that rests on running drawn packets again."""
+
+
 class FlopAccount(Record):
     """The payload of a `FlopAccounted`."""
 
@@ -138,7 +142,7 @@ def _of_replay(one: Replayed) -> Source:
     """What is stated of all packets, corrected by what counting again gave, less what may be dirty."""
     corrected = one.stated_flop * one.counted_of_drawn / one.stated_of_drawn
     return Source(
-        id="replayed",
+        id=REPLAYED,
         kind=SourceKind.REPLAYED,
         scope=Scope.WORK,
         holder=Holder.VERIFIER,

@@ -79,5 +79,3 @@ meter's energy gives a lower bound, under the assumption that the energy went in
 
 TRAINED_BYTES_MIN = 4.0
 """Bytes per trained parameter at the very least: weight and gradient in 16 bits, an optimiser without state."""
-TRAINED_BYTES_USUAL = 16.0
-"""Weight, gradient, and two moments with a master copy in 32 bits (arXiv 1910.02054, section 3.1)."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from inspectorate.canonical import canonical_bytes, parse_json
 from inspectorate.errors import EvidenceError, InputError, InspectorateError
 from inspectorate.mechanisms.inspection.code.snapshot import folder_files, snapshot_of
-from inspectorate.mechanisms.inspection.rerun.program import DecoderProgram, ModuleProgram, Program, parse_program
+from inspectorate.mechanisms.inspection.rerun.program import DecoderProgram, ModuleProgram, Program
 from inspectorate.mechanisms.inspection.rerun.reference import STEPS_MAX
 from inspectorate.mechanisms.inspection.rerun.tensors import raw
 from inspectorate.mechanisms.inspection.results import Outcome
@@ -41,17 +41,6 @@ def with_seams(numbers: Iterable[int]) -> tuple[int, ...]:
     """Packets whose records must be opened when `numbers` are drawn: these, and the one before each."""
     drawn = set(numbers)
     return tuple(sorted(drawn | {number - 1 for number in drawn if number > 0}))
-
-
-def declared_program(folder: FolderReader) -> Program:
-    """The program that the header names, where its description is content of the folder. Raises `EvidenceError`."""
-    header = folder.header
-    if not isinstance(header, TrainingHeader):
-        raise EvidenceError("is no training run", where=str(folder.path))
-    program = parse_program(folder.read_bytes(header.code), where="program")
-    if program.digest != header.code:
-        raise EvidenceError("is not the program that the header names", where="program")
-    return program
 
 
 def module_program(code: Path, file: str) -> ModuleProgram:

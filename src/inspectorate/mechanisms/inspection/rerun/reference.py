@@ -18,8 +18,6 @@ SECONDS = 300.0
 """Of processor time for one process that runs packets again."""
 JUDGE_SECONDS = 120.0
 
-FALSE_ALARM_RATE = 0.01
-"""Agreed bound on how often an honest run has a packet beyond the threshold, where nobody agreed on another."""
 CONFIDENCE = 0.95
 MARGIN = 2.0
 """The threshold is this many times the largest distance of any honest re-run: a stack that was not in the calibration is worse than

@@ -14,10 +14,7 @@ Bits = NDArray[np.uint16]
 Floats = NDArray[np.float32]
 
 SIGN = 0x8000
-MAGNITUDE = 0x7FFF
 EXPONENT = 0x7F80
-MANTISSA = 0x007F
-EXPONENT_SHIFT = 7
 
 
 def to_bits(values: NDArray[Any]) -> Bits:
