@@ -36,7 +36,13 @@ def test_the_tree_is_closed() -> None:
     """A new error must be given a place in the table above."""
     found = {item for _, item in inspect.getmembers(errors, inspect.isclass) if issubclass(item, InspectorateError)}
     assert found == {InspectorateError, InputError, EvidenceError, EnvironmentError_}
-    assert set(EvidenceError.__subclasses__()) == {RejectedEvidence, RunRefused, RejectedQuote, Malformed, Contradiction}
+    assert set(EvidenceError.__subclasses__()) == {
+        RejectedEvidence,
+        RunRefused,
+        RejectedQuote,
+        Malformed,
+        Contradiction,
+    }
 
 
 def test_no_error_is_one_that_python_raises_by_itself() -> None:
