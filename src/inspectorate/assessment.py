@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from inspectorate.agreement import Agreement, Clause, ClauseKind
 from inspectorate.canonical import Identifier, Record, Text
 from inspectorate.declaration import Declaration
-from inspectorate.evidence import Evidence
+from inspectorate.evidence import Activity, Closing, Evidence, HumanSource, Step
 from inspectorate.keys import PlatformAnchor
 from inspectorate.quantities import NonNegative, Period, Positive, Share
 from inspectorate.statistics import LOG_E_MAX, LOG_E_MIN
@@ -146,6 +146,22 @@ class Exhibit(Record):
         return self
 
 
+class Lead(Record):
+    """What people said that calls for a step: no evidence against the party, and no word of theirs. It has no figure for how far
+    anybody is to be believed, and moves no number of the account."""
+
+    id: Identifier
+    source: HumanSource
+    activity: Activity
+    pods: tuple[Identifier, ...] = Field(default=(), description="none: not known which")
+    period: Period | None = Field(default=None, description="none: not known when")
+    flop_min: Positive | None = Field(default=None, description="at least so much training is spoken of")
+    offices: tuple[Identifier, ...] = Field(min_length=1, description="that raised it")
+    step: Step = Field(description="the furthest one for which enough offices ask")
+    closing: Closing | None = Field(default=None, description="why it is followed no further; none: it is open")
+    evidence_ids: tuple[Text, ...] = Field(min_length=1)
+
+
 class Assessment(Record):
     """What one mechanism says of one clause, for some pods and some time."""
 
@@ -159,6 +175,7 @@ class Assessment(Record):
     assumptions: tuple[Text, ...] = ()
     evidence_ids: tuple[Text, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()
+    leads: tuple[Lead, ...] = ()
     reasons: tuple[Text, ...] = Field(min_length=1)
     not_checked: tuple[Text, ...] = ()
 

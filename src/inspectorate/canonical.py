@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 from inspectorate.errors import EvidenceError, InputError
 
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 

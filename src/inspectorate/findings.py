@@ -12,6 +12,7 @@ Rules:
   complies is at most alpha/m, too.
 - Bad news is never outvoted: an alarm makes a finding inconsistent; short of that invalid evidence, then what was not
   observed, then what was inconclusive. Consistent is what is left, and it needs at least one assessment.
+- What people said (`leads`) stands beside what machines show of it, and changes neither verdict nor strength.
 - A mechanism's own word "inconsistent" counts for nothing without an e-value that reaches the alarm.
 
 Findings know no mechanism and read no evidence.
@@ -20,7 +21,7 @@ Findings know no mechanism and read no evidence.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import Field
@@ -29,6 +30,7 @@ from inspectorate.account import Account
 from inspectorate.agreement import Agreement, Clause, ClauseKind, HiddenTraining, Source, ThresholdKind
 from inspectorate.assessment import Assessment, Scope, Verdict
 from inspectorate.canonical import Identifier, Record, Text
+from inspectorate.corroboration import HeardLead, corroborate
 from inspectorate.quantities import NonNegative, Positive, Time
 from inspectorate.statistics import bounded_log_e, merge_mean, named_by_e_closure
 
@@ -86,6 +88,7 @@ class Finding(Record):
     named: tuple[Scope, ...] = Field(default=(), description="scopes whose own evidence reaches the alarm")
     thresholds: tuple[ThresholdAnswer, ...] = ()
     assessments: tuple[Assessment, ...] = ()
+    leads: tuple[HeardLead, ...] = Field(default=(), description="what people said, beside what machines show of it")
     dissent: tuple[Text, ...] = Field(default=(), description="assessments that say otherwise")
     missing: tuple[Text, ...] = Field(default=(), description="what would have to be there for a better answer")
     reasons: tuple[Text, ...] = Field(min_length=1)
@@ -107,7 +110,18 @@ def fuse(
             findings.append(_nobody_looked(clause, as_of))
         else:
             findings.append(_fuse_clause(clause, about, log_alarm, as_of))
-    return tuple(findings)
+    kinds = {clause.id: clause.kind for clause in agreement.clauses}
+    return tuple(_with_leads(finding, assessments, account, kinds) for finding in findings)
+
+
+def _with_leads(
+    finding: Finding, assessments: Sequence[Assessment], account: Account, kinds: Mapping[str, ClauseKind]
+) -> Finding:
+    """The leads of a finding's own assessments, each held against those of all clauses."""
+    leads = tuple(
+        corroborate(lead, assessments, account, kinds=kinds) for one in finding.assessments for lead in one.leads
+    )
+    return finding.model_copy(update={"leads": leads}) if leads else finding
 
 
 def _fuse_clause(clause: Clause, about: tuple[Assessment, ...], log_alarm: float, as_of: datetime) -> Finding:

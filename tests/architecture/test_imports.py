@@ -6,9 +6,9 @@ import pytest
 from source_tree import PACKAGE, Import, Module, modules, ours, room_of
 
 ORDER = (
-    "", "errors", "canonical", "quantities", "keys", "apart", "statistics", "agreement", "declaration", "evidence", "ledger",
-    "assessment", "mechanisms", "account", "findings", "planning", "review", "submission", "report", "console", "fleet",
-    "lab", "worlds", "cli", "__main__",
+    "", "errors", "canonical", "quantities", "keys", "apart", "drawing", "statistics", "agreement", "declaration",
+    "evidence", "ledger", "assessment", "mechanisms", "account", "corroboration", "findings", "planning", "review",
+    "submission", "report", "console", "fleet", "lab", "worlds", "cli", "__main__",
 )  # fmt: skip
 """A module may import what stands before it. `lab` and `worlds` stand before `cli` only for their own commands."""
 
@@ -25,6 +25,7 @@ NEVER = {
     ("account", "evidence"): "the account takes bounds as data",
     ("account", "mechanisms"): "the account knows no mechanism",
     ("findings", "mechanisms"): "findings know no mechanism",
+    ("corroboration", "mechanisms"): "what people say is held against assessments, whoever made them",
     ("statistics", "errors"): "pure mathematics raises ValueError",
     ("report", "mechanisms"): "what a report plots travels as an exhibit",
     ("report", "ledger"): "a report renders a review, and verifies nothing",

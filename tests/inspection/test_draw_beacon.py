@@ -9,9 +9,9 @@ import pytest
 from draw_cases import START, Exchange, hex_of, listed
 from pydantic import ValidationError
 
-from inspectorate.mechanisms.inspection.challenge import reference
-from inspectorate.mechanisms.inspection.challenge.beacon import randomness_of, round_verifies
-from inspectorate.mechanisms.inspection.challenge.chain import Chain
+from inspectorate.drawing.beacon import randomness_of, round_verifies
+from inspectorate.drawing.chain import Chain
+from inspectorate.drawing.chains import QUICKNET
 from inspectorate.mechanisms.inspection.challenge.draw import draw
 from inspectorate.mechanisms.inspection.challenge.faults import Fault
 from inspectorate.mechanisms.inspection.challenge.judge import Believed, Order, Statements, check_draw, round_for
@@ -19,7 +19,6 @@ from inspectorate.mechanisms.inspection.challenge.promise import DrandRound, Met
 
 bls = pytest.importorskip("py_arkworks_bls12381", reason="needs the extra `beacon`")
 
-QUICKNET = reference.QUICKNET
 PUBLISHED = (
     # round, signature, randomness
     (

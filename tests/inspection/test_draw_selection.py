@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from inspectorate.mechanisms.inspection.challenge.draw import draw, draw_order, seed_of, uniform_below
+from inspectorate.drawing.ranks import uniform_below
+from inspectorate.mechanisms.inspection.challenge.draw import draw, draw_order, seed_of
 from inspectorate.mechanisms.inspection.challenge.promise import (
     DrandRound,
     Method,

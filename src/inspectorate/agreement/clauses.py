@@ -34,6 +34,8 @@ class ClauseKind(StrEnum):
     ACCOUNTED_FLOP = "accounted-flop"
     REVIEWED_CODE = "reviewed-code"
     INSPECTION_ROOMS = "inspection-rooms"
+    REPORTING_CHANNELS = "reporting-channels"
+    INTERVIEWED_STAFF = "interviewed-staff"
     COVERED_CLUSTER = "covered-cluster"
     PROCEDURE = "procedure"
 
@@ -229,6 +231,47 @@ class InspectionRooms(Record):
     bits_per_day_max: Positive = Field(description="that may leave all sessions of a party together")
 
 
+class ReportingChannels(Record):
+    """Whoever knows of a violation can say so to several parties at once, safely, and what they say is followed."""
+
+    kind: Literal[ClauseKind.REPORTING_CHANNELS]
+    offices_min: Annotated[int, Field(ge=2, le=16)] = Field(
+        description="offices of different parties that must have collected each batch, and that open it together"
+    )
+    collected_every_s: Positive = Field(
+        description="a stretch of which no batch was collected for longer is not observed"
+    )
+    visited_every_s: Positive | None = Field(
+        default=None, description="everybody on the roster is due at the verifier's house so often; none: not agreed"
+    )
+    answered_within_s: Positive = Field(description="from raising a lead to closing it")
+
+
+class RosterStratum(Record):
+    """People whose roles would let them know of the same kind of violation."""
+
+    id: Identifier
+    knowing_min: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        description="how many of them at least would know of a violation that matters"
+    )
+    reach_min: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="the chance with which a draw must reach at least one of those"
+    )
+
+
+class InterviewedStaff(Record):
+    """People whom nobody could choose are heard, in private and within an agreed scope, and their answers fit together."""
+
+    kind: Literal[ClauseKind.INTERVIEWED_STAFF]
+    strata: tuple[RosterStratum, ...] = Field(min_length=1, max_length=64)
+    held_every_s: Positive = Field(description="a stretch without interviews for longer is not observed")
+    answer_within_s: Positive = Field(description="from a draw to the opening of its entries")
+    forms: tuple[Digest, ...] = Field(
+        min_length=1, max_length=64, description="the forms that both parties have agreed: nothing else is asked"
+    )
+    unheard_share_max: Share = Field(description="of those drawn in a stratum, who may refuse or stay away")
+
+
 class CoveredCluster(Record):
     """Chips above any of these limbs form a covered chip cluster and must stand in a declared facility."""
 
@@ -268,6 +311,8 @@ Parameters = Annotated[
     | AccountedFlop
     | ReviewedCode
     | InspectionRooms
+    | ReportingChannels
+    | InterviewedStaff
     | CoveredCluster
     | Procedure,
     Field(discriminator="kind"),

@@ -27,6 +27,8 @@ from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, now
 from inspectorate.cli.replay_check import check
 from inspectorate.cli.replay_files import Signing, either, keep_secret, own, print_result, ranges, sign, signing
 from inspectorate.cli.replay_verify import verify
+from inspectorate.drawing.chains import QUICKNET
+from inspectorate.drawing.ranks import SECRET_BYTES
 from inspectorate.errors import InputError
 from inspectorate.evidence import PacketsDrawn, PacketsOpened, WorkCommitted
 from inspectorate.keys import TrustAnchors
@@ -34,7 +36,6 @@ from inspectorate.mechanisms.inspection.challenge import acts
 from inspectorate.mechanisms.inspection.challenge.exchange import Exchange
 from inspectorate.mechanisms.inspection.challenge.judge import Statements, check_draw, round_for
 from inspectorate.mechanisms.inspection.challenge.promise import Method, Selection
-from inspectorate.mechanisms.inspection.challenge.reference import QUICKNET, SECRET_BYTES
 from inspectorate.mechanisms.inspection.challenge.uses import check_commitments
 from inspectorate.mechanisms.inspection.sampling.allocation import points_for
 from inspectorate.mechanisms.inspection.transcripts.folder import FolderReader

@@ -11,6 +11,7 @@ from typing import Any
 from inspectorate.canonical import parse_json
 from inspectorate.cli.options import parse_time
 from inspectorate.cli.replay_files import either
+from inspectorate.drawing.chains import QUICKNET
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import (
     PacketsDrawn,
@@ -32,7 +33,6 @@ from inspectorate.mechanisms.inspection.challenge.promise import (
     Randomness,
     parse_promise,
 )
-from inspectorate.mechanisms.inspection.challenge.reference import QUICKNET
 from inspectorate.mechanisms.inspection.challenge.uses import check_uses
 
 

@@ -137,6 +137,8 @@ class ReporterKind(StrEnum):
     """A guarantee processor: enforces a ruleset on the path of the chips of its pods."""
     TRANSCRIPTS = "transcripts"
     """The operator's own record of the work of its pods: commits to it, and opens what is drawn."""
+    ROSTER = "roster"
+    """The operator's own list of who works on its pods, under pseudonyms: commits to it, and opens what is drawn."""
 
 
 class Reporter(Record):

@@ -1,7 +1,7 @@
 """What was received: signed statements, the payloads they name, who held them, and bundles of all that.
 
 - `statement`: in-toto Statement v1 and the closed list of predicates, one per kind of evidence.
-- `predicate`; `enrolled`, `guarded`, `inspected`: what predicates have in common; those of three mechanisms.
+- `predicate`; `enrolled`, `guarded`, `inspected`, `heard`: what predicates have in common; those of single mechanisms.
 - `envelope`: DSSE signing and verification; a `VerifiedStatement` can be built by `verify_envelope` only.
 - `problems`: the closed list of what can be wrong with evidence. A problem is named, never skipped.
 - `stream`: sequences of statements of one sensor or meter: missing, repeated, forked, cloned, cut off.
@@ -16,6 +16,22 @@ from inspectorate.evidence.bundle import Bundle, Memory, bundle_contents, write_
 from inspectorate.evidence.enrolled import Enrolment, EnrolmentOpened, WorkloadEnrolled
 from inspectorate.evidence.envelope import VerifiedStatement, sign_statement, verify_envelope
 from inspectorate.evidence.guarded import ChallengeIssued, GuardReported, KeyCustody, LicenceApplied, RulesetInForce
+from inspectorate.evidence.heard import (
+    Activity,
+    AnswersChecked,
+    Closing,
+    HumanSource,
+    InspectionRequested,
+    IntakeCollected,
+    IntervieweesDrawn,
+    InterviewsHeld,
+    LeadClosed,
+    LeadRaised,
+    RosterCommitted,
+    RosterOpened,
+    Step,
+    VisitsHeld,
+)
 from inspectorate.evidence.inspected import (
     CodeReviewed,
     Decision,
@@ -54,11 +70,14 @@ from inspectorate.evidence.stream import Segment, Stream, order_segments
 
 __all__ = [
     "INVALIDATING",
+    "Activity",
+    "AnswersChecked",
     "Bundle",
     "BundleManifest",
     "CablingFormat",
     "CablingSeen",
     "ChallengeIssued",
+    "Closing",
     "CodeReviewed",
     "CustodyEvent",
     "Decision",
@@ -69,8 +88,15 @@ __all__ = [
     "FlopAccounted",
     "FlowExportSegment",
     "GuardReported",
+    "HumanSource",
     "Inspection",
+    "InspectionRequested",
+    "IntakeCollected",
+    "IntervieweesDrawn",
+    "InterviewsHeld",
     "KeyCustody",
+    "LeadClosed",
+    "LeadRaised",
     "LicenceApplied",
     "LimitAttested",
     "Memory",
@@ -87,13 +113,17 @@ __all__ = [
     "ReplayMethod",
     "Report",
     "RoomClosed",
+    "RosterCommitted",
+    "RosterOpened",
     "RulesetInForce",
     "Segment",
     "Statement",
+    "Step",
     "Stream",
     "StreamSegment",
     "TelemetrySegment",
     "VerifiedStatement",
+    "VisitsHeld",
     "WindowApproved",
     "WindowEnd",
     "WindowUsed",

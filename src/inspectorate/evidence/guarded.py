@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from inspectorate.canonical import Identifier
-from inspectorate.evidence.predicate import Hex, Inspection, Report
+from inspectorate.canonical import Hex, Identifier
+from inspectorate.evidence.predicate import Inspection, Report
 from inspectorate.quantities import Time
 
 

@@ -17,9 +17,21 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from inspectorate.canonical import Digest, Identifier, Record, Text, first_fault
+from inspectorate.canonical import Digest, Hex, Identifier, Record, Text, first_fault
 from inspectorate.evidence.enrolled import EnrolmentOpened, WorkloadEnrolled
 from inspectorate.evidence.guarded import ChallengeIssued, GuardReported, LicenceApplied, RulesetInForce
+from inspectorate.evidence.heard import (
+    AnswersChecked,
+    InspectionRequested,
+    IntakeCollected,
+    IntervieweesDrawn,
+    InterviewsHeld,
+    LeadClosed,
+    LeadRaised,
+    RosterCommitted,
+    RosterOpened,
+    VisitsHeld,
+)
 from inspectorate.evidence.inspected import (
     CodeReviewed,
     FlopAccounted,
@@ -30,7 +42,7 @@ from inspectorate.evidence.inspected import (
     RoomClosed,
     WorkCommitted,
 )
-from inspectorate.evidence.predicate import Hex, PredicateBase, Report
+from inspectorate.evidence.predicate import PredicateBase, Report
 from inspectorate.quantities import Period, Positive, Time
 
 PAYLOAD_BYTES_MAX = 64 * 1024 * 1024
@@ -62,6 +74,16 @@ class PredicateType(StrEnum):
     FLOP_ACCOUNTED = "https://inspectorate.example/flop-accounted/v1"
     CODE_REVIEWED = "https://inspectorate.example/code-reviewed/v1"
     ROOM_CLOSED = "https://inspectorate.example/room-closed/v1"
+    INTAKE_COLLECTED = "https://inspectorate.example/intake-collected/v1"
+    VISITS_HELD = "https://inspectorate.example/visits-held/v1"
+    LEAD_RAISED = "https://inspectorate.example/lead-raised/v1"
+    LEAD_CLOSED = "https://inspectorate.example/lead-closed/v1"
+    INSPECTION_REQUESTED = "https://inspectorate.example/inspection-requested/v1"
+    ROSTER_COMMITTED = "https://inspectorate.example/roster-committed/v1"
+    INTERVIEWEES_DRAWN = "https://inspectorate.example/interviewees-drawn/v1"
+    ROSTER_OPENED = "https://inspectorate.example/roster-opened/v1"
+    INTERVIEWS_HELD = "https://inspectorate.example/interviews-held/v1"
+    ANSWERS_CHECKED = "https://inspectorate.example/answers-checked/v1"
     BUNDLE = "https://inspectorate.example/bundle/v1"
 
 
@@ -245,6 +267,16 @@ Predicate = (
     | FlopAccounted
     | CodeReviewed
     | RoomClosed
+    | IntakeCollected
+    | VisitsHeld
+    | LeadRaised
+    | LeadClosed
+    | InspectionRequested
+    | RosterCommitted
+    | IntervieweesDrawn
+    | RosterOpened
+    | InterviewsHeld
+    | AnswersChecked
     | BundleManifest
 )
 
@@ -271,6 +303,16 @@ PREDICATES: dict[PredicateType, type[Predicate]] = {
     PredicateType.FLOP_ACCOUNTED: FlopAccounted,
     PredicateType.CODE_REVIEWED: CodeReviewed,
     PredicateType.ROOM_CLOSED: RoomClosed,
+    PredicateType.INTAKE_COLLECTED: IntakeCollected,
+    PredicateType.VISITS_HELD: VisitsHeld,
+    PredicateType.LEAD_RAISED: LeadRaised,
+    PredicateType.LEAD_CLOSED: LeadClosed,
+    PredicateType.INSPECTION_REQUESTED: InspectionRequested,
+    PredicateType.ROSTER_COMMITTED: RosterCommitted,
+    PredicateType.INTERVIEWEES_DRAWN: IntervieweesDrawn,
+    PredicateType.ROSTER_OPENED: RosterOpened,
+    PredicateType.INTERVIEWS_HELD: InterviewsHeld,
+    PredicateType.ANSWERS_CHECKED: AnswersChecked,
     PredicateType.BUNDLE: BundleManifest,
 }
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from inspectorate.canonical import digest_of
+from inspectorate.drawing.ranks import SECRET_BYTES
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import (
     Origin,
@@ -29,7 +30,6 @@ from inspectorate.mechanisms.inspection.challenge import acts
 from inspectorate.mechanisms.inspection.challenge.judge import Draw, Statements, check_draw
 from inspectorate.mechanisms.inspection.challenge.opening import Opened, check_opening
 from inspectorate.mechanisms.inspection.challenge.promise import Method, Promise, Selection
-from inspectorate.mechanisms.inspection.challenge.reference import SECRET_BYTES
 from inspectorate.mechanisms.inspection.transcripts.folder import FolderReader
 
 REPORTER = "transcripts"

@@ -3,7 +3,7 @@
     1. the answer: the largest hidden run, against each threshold, and the verdict
     2. the findings, the gravest first; last the clauses at which nobody looked
     3. (plots, in the HTML form only: `plots`)
-    4. for every finding: reasons, evidence, dissent, what is missing, assumptions
+    4. for every finding: reasons, what people said, evidence, dissent, what is missing, assumptions
     5. what would help most
     6. problems with evidence
     7. what was not checked, what the review rests on, and how to compute it again
@@ -29,6 +29,7 @@ from inspectorate.evidence import Problem
 from inspectorate.findings import Finding, Strength, ThresholdAnswer
 from inspectorate.quantities import Period
 from inspectorate.report import words
+from inspectorate.report.leads import lead_row
 from inspectorate.report.parts import (
     Answer,
     AssessmentRow,
@@ -55,6 +56,7 @@ DISSENT_MAX = 4
 TABLE_ROWS_MAX = 20
 TABLE_COLUMNS_MAX = 12
 TABLES_MAX = 12
+LEADS_MAX = 40
 PROBLEMS_MAX = 200
 TEXT_LENGTH_MAX = 1_200
 
@@ -154,6 +156,8 @@ def _finding(finding: Finding, number: int, review: Review) -> FindingRow:
         assessments=tuple(_assessment(a, period) for a in by_gravity[:ASSESSMENTS_MAX]),
         assessments_left_out=max(0, len(by_gravity) - ASSESSMENTS_MAX),
         tables=tuple(_table(exhibit) for exhibit in tables[:TABLES_MAX]),
+        leads=tuple(lead_row(heard, period) for heard in finding.leads[:LEADS_MAX]),
+        leads_left_out=max(0, len(finding.leads) - LEADS_MAX),
         dissent=_texts(finding.dissent, DISSENT_MAX),
         missing=_texts(finding.missing),
         assumptions=_texts(_once(text for a in finding.assessments for text in a.assumptions)),

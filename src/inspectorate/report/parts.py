@@ -104,6 +104,18 @@ class Texts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeadRow:
+    """What people said of one thing, beside what machines show of it."""
+
+    subject: str
+    standing: str
+    by: tuple[str, ...]
+    gaps: tuple[str, ...]
+    assumptions: tuple[str, ...]
+    follows: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class FindingRow:
     """Steps 2 and 4 for one clause."""
 
@@ -130,6 +142,8 @@ class FindingRow:
     assessments: tuple[AssessmentRow, ...]
     assessments_left_out: int
     tables: tuple[TableRow, ...]
+    leads: tuple[LeadRow, ...]
+    leads_left_out: int
     dissent: Texts
     missing: Texts
     assumptions: Texts

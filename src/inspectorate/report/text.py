@@ -25,6 +25,7 @@ MISSING_MAX = 2
 HELP_MAX = 4
 PROBLEMS_MAX = 8
 EVIDENCE_MAX = 3
+LEADS_MAX = 8
 
 _LONG_HEX = re.compile(r"\b(?:sha256:)?([0-9a-f]{12})[0-9a-f]{28,}\b")
 
@@ -108,6 +109,7 @@ def _details(told: Outline) -> Iterator[str]:
 def _detail(finding: FindingRow, said: set[str]) -> Iterator[str]:
     """One finding. What is missing, and the evidence, are told with the first finding they concern and kept in `said`."""
     yield from _items("", finding.reasons, REASONS_MAX)
+    yield from _leads(finding)
     if finding.otherwise:
         yield from _item("otherwise", finding.otherwise)
     missing = Texts(
@@ -121,6 +123,18 @@ def _detail(finding: FindingRow, said: set[str]) -> Iterator[str]:
         shown = ", ".join(short for short, _ in finding.evidence[:EVIDENCE_MAX])
         more = len(finding.evidence) - EVIDENCE_MAX + finding.evidence_left_out
         yield from _item("evidence", shown + (f" and {more} more" if more > 0 else ""))
+
+
+def _leads(finding: FindingRow) -> Iterator[str]:
+    """What people said, and what machines show of it."""
+    for lead in finding.leads[:LEADS_MAX]:
+        yield from _item("lead", f"{lead.subject}: {lead.standing}; {lead.follows}")
+        yield from _items("by", Texts(shown=lead.by), REASONS_MAX)
+        yield from _items("not seen", Texts(shown=lead.gaps), REASONS_MAX)
+        yield from _items("assumed", Texts(shown=lead.assumptions), REASONS_MAX)
+    more = max(0, len(finding.leads) - LEADS_MAX) + finding.leads_left_out
+    if more:
+        yield from _item("lead", f"and {more} more")
 
 
 def _help(told: Outline) -> Iterator[str]:

@@ -29,13 +29,13 @@ from inspectorate.assessment import Case, HiddenBound, Scope
 from inspectorate.declaration import Pod
 from inspectorate.evidence import KeyCustody
 from inspectorate.mechanisms.guarantee import reference
-from inspectorate.mechanisms.guarantee.appraise.common import PodGuards, baseline_of, uncovered
+from inspectorate.mechanisms.guarantee.appraise.common import PodGuards, baseline_of
 from inspectorate.mechanisms.guarantee.appraise.guarded import configured, vouched
 from inspectorate.mechanisms.guarantee.appraise.rules import Rules
 from inspectorate.mechanisms.guarantee.metering.types import MeterKind, Source
 from inspectorate.mechanisms.guarantee.observe import Said
 from inspectorate.mechanisms.guarantee.outlet.precision import AMOUNT_MAX
-from inspectorate.quantities import Period, merge_periods
+from inspectorate.quantities import Period, merge_periods, uncovered
 
 Bounds = tuple[tuple[HiddenBound, ...], tuple[str, ...]]
 """Bounds, and the assumptions on which they rest."""

@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ from inspectorate.assessment import Assessment, Case, Scope, Verdict
 from inspectorate.declaration import Reporter, ReporterKind
 from inspectorate.mechanisms.guarantee import reference
 from inspectorate.mechanisms.guarantee.observe import GuardSeen, Said, observe_guard
-from inspectorate.quantities import Period, merge_periods
+from inspectorate.quantities import Period, merge_periods, uncovered
 from inspectorate.statistics import BetPlan, bounded_log_e, exceedance_process
 
 NAME = "guarantee"
@@ -131,20 +131,6 @@ def _kept_back(guard: GuardSeen) -> list[Period]:
         after = [one.period.start for one in guard.reports if one.sequence == last + 1]
         if before and after and max(before) < min(after):
             found.append(Period(start=max(before), end=min(after)))
-    return found
-
-
-def uncovered(covered: Iterable[Period], period: Period) -> list[Period]:
-    """The parts of a period that none of `covered` covers."""
-    clipped = merge_periods(tuple(part for one in covered if (part := one.intersection(period))))
-    found = []
-    at = period.start
-    for part in clipped:
-        if part.start > at:
-            found.append(Period(start=at, end=part.start))
-        at = part.end
-    if at < period.end:
-        found.append(Period(start=at, end=period.end))
     return found
 
 

@@ -15,8 +15,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from inspectorate.canonical import Digest, Record, Text
-from inspectorate.evidence.predicate import Hex
+from inspectorate.canonical import Digest, Hex, Record, Text
 from inspectorate.mechanisms.guarantee.events import EventKind, Mode
 from inspectorate.mechanisms.guarantee.licences.state import LicenceState
 from inspectorate.mechanisms.guarantee.metering.types import MeterKind, Reading

@@ -23,9 +23,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from inspectorate.canonical import Digest, Record
+from inspectorate.canonical import Digest, Hex, Record
 from inspectorate.errors import EvidenceError
-from inspectorate.evidence.predicate import Hex
 from inspectorate.mechanisms.guarantee.metering.flop_ledger import (
     ENTRIES_MAX,
     FLOP_PER_UNIT,

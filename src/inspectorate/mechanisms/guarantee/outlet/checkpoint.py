@@ -10,8 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from inspectorate.canonical import Digest, Identifier, Record
-from inspectorate.evidence.predicate import Hex
+from inspectorate.canonical import Digest, Hex, Identifier, Record
 from inspectorate.mechanisms.guarantee.events import EventKind, Mode
 from inspectorate.mechanisms.guarantee.metering.types import MeterKind, Source
 from inspectorate.quantities import NonNegative, Period

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from inspectorate.canonical import Digest, Record, Text, parse_canonical
+from inspectorate.canonical import Digest, Hex, Record, Text, parse_canonical
 from inspectorate.errors import EvidenceError
-from inspectorate.evidence.predicate import Hex
 from inspectorate.mechanisms.guarantee.events import EventKind, Refusal
 from inspectorate.mechanisms.guarantee.rulesets.quorum import judge_quorum
 from inspectorate.mechanisms.guarantee.rulesets.types import Act, Ruleset

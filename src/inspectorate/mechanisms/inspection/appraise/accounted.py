@@ -39,7 +39,6 @@ from inspectorate.mechanisms.inspection.appraise.common import (
     shortened,
     spans_text,
     time_of,
-    uncovered,
     work_of,
 )
 from inspectorate.mechanisms.inspection.challenge.payloads import subject_bytes
@@ -47,7 +46,7 @@ from inspectorate.mechanisms.inspection.flop.account import REPLAYED, FlopAccoun
 from inspectorate.mechanisms.inspection.flop.judge import SUBJECT, check_account, parse_account
 from inspectorate.mechanisms.inspection.observe import Run
 from inspectorate.mechanisms.inspection.transcripts.types import TrainingHeader
-from inspectorate.quantities import Period
+from inspectorate.quantities import Period, uncovered
 
 _ACCOUNTED = ("training", "inference")
 

@@ -26,7 +26,7 @@ from inspectorate.evidence import VerifiedStatement
 from inspectorate.evidence.predicate import Inspection
 from inspectorate.mechanisms.inspection import reference
 from inspectorate.mechanisms.inspection.observe import Run, WorkSeen, observe_work, unfit
-from inspectorate.quantities import Period, merge_periods
+from inspectorate.quantities import Period, merge_periods, uncovered
 from inspectorate.statistics import BetPlan, bounded_log_e, exceedance_process
 
 NAME = "inspection"
@@ -120,19 +120,6 @@ def _holes(run: Run, claimed: Period) -> list[Period]:
         found.append(Period(start=last, end=claimed.end))
     if run.headless and claimed.start < first:
         found.append(Period(start=claimed.start, end=first))
-    return found
-
-
-def uncovered(covered: Iterable[Period], period: Period) -> list[Period]:
-    """The parts of a period that none of `covered` covers."""
-    found = []
-    at = period.start
-    for part in merge_periods(tuple(part for one in covered if (part := one.intersection(period)))):
-        if part.start > at:
-            found.append(Period(start=at, end=part.start))
-        at = part.end
-    if at < period.end:
-        found.append(Period(start=at, end=period.end))
     return found
 
 

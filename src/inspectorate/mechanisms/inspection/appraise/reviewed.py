@@ -41,13 +41,12 @@ from inspectorate.mechanisms.inspection.appraise.common import (
     shortened,
     spans_text,
     time_of,
-    uncovered,
     work_of,
 )
 from inspectorate.mechanisms.inspection.challenge.payloads import subject_bytes
 from inspectorate.mechanisms.inspection.code.decision import ReviewDocument, reviewed_statement
 from inspectorate.mechanisms.inspection.observe import Run
-from inspectorate.quantities import Period, merge_periods
+from inspectorate.quantities import Period, merge_periods, uncovered
 
 
 @dataclass(frozen=True, kw_only=True)

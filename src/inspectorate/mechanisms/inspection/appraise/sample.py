@@ -32,7 +32,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from inspectorate.mechanisms.inspection.challenge.draw import uniform_below
+from inspectorate.drawing.ranks import uniform_below
 from inspectorate.mechanisms.inspection.challenge.judge import Draw
 from inspectorate.mechanisms.inspection.challenge.promise import Method
 from inspectorate.mechanisms.inspection.transcripts.types import PacketList

@@ -1,6 +1,5 @@
 """Promise, draw, opening: the sample is drawn after the commitment, by what both sides can check.
 
-    chain, beacon   drand: rounds of a public beacon, checked without a network (`beacon_bls` needs the extra `beacon`)
     promise         Selection, Promise, Randomness: what is fixed before, what is revealed
     draw            from a seed to packets, by hashes
     opening         Openings: what the prover shows of the drawn packets

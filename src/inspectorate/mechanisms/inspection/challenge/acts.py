@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from inspectorate.canonical import digest_of
+from inspectorate.drawing.ranks import SECRET_BYTES
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import (
     Origin,
@@ -27,7 +28,6 @@ from inspectorate.mechanisms.inspection.challenge.faults import Found
 from inspectorate.mechanisms.inspection.challenge.judge import check_list
 from inspectorate.mechanisms.inspection.challenge.opening import Asked, Openings, seams_of
 from inspectorate.mechanisms.inspection.challenge.promise import Promise, Randomness, Revealed, Selection
-from inspectorate.mechanisms.inspection.challenge.reference import SECRET_BYTES
 from inspectorate.mechanisms.inspection.transcripts.folder import FolderReader
 from inspectorate.mechanisms.inspection.transcripts.lists import flop_of, list_of_folder
 from inspectorate.quantities import Period, from_ns

@@ -1,44 +1,31 @@
 """The draw: from a seed that neither side chose to packets, by hashes, so that anybody can repeat it.
 
-1. seed = SHA-256(label ‖ entropy ‖ digest of the commitment's envelope, 32 bytes). The entropy is the promised secret
-   (32 bytes) or the beacon's signature (48 bytes); each has a label of its own.
-2. By packets: the rank of packet i is SHA-256(label ‖ seed ‖ i as 8 bytes, most significant first). Packets are drawn
-   in order of rank; the first `count` are the draw.
-3. By time: point j is a nanosecond of the committed time, equally likely in stratum j mod `strata`, by rejection of
-   SHA-256(label ‖ seed ‖ j ‖ try, 8 bytes each). The packet in which it falls is drawn, unless it was before.
+1. The seed is of the commitment's envelope and of the promised secret (32 bytes) or the beacon's signature (48 bytes);
+   each has a label of its own (`drawing.ranks`).
+2. By packets: they are drawn in order of rank; the first `count` are the draw.
+3. By time: point j is a nanosecond of the committed time, equally likely in stratum j mod `strata`, by rejection. The
+   packet in which it falls is drawn, unless it was before.
 
 In 2 and 3, i is the row of the list; a draw names packets by their number in the run, which is the row and the list's
 `first`.
 
 The order depends on the seed only: who asks for more gets the same packets first. So a plan may look after every packet
 (`sampling.sequential`), and a larger count buys no choice of which packet comes early.
-
-With hashes as random functions, 2 is a uniform order of all packets, and 3 has no bias at all: a hash beyond the last
-whole multiple of the length is thrown away.
 """
 
 from __future__ import annotations
 
 import bisect
-import hashlib
-import heapq
 import itertools
 
+from inspectorate.drawing.ranks import SEED_LABEL_BEACON, SEED_LABEL_REVEALED, first_by_rank, seed_from, uniform_below
 from inspectorate.mechanisms.inspection.challenge.promise import (
     DrandRound,
     Method,
     Randomness,
     Selection,
 )
-from inspectorate.mechanisms.inspection.challenge.reference import (
-    POINT_LABEL,
-    RANK_LABEL,
-    SEED_LABEL_BEACON,
-    SEED_LABEL_REVEALED,
-)
 from inspectorate.mechanisms.inspection.transcripts.types import PacketList
-
-_HASH_RANGE = 1 << 256
 
 
 def seed_of(randomness: Randomness, commitment: str) -> bytes:
@@ -48,7 +35,7 @@ def seed_of(randomness: Randomness, commitment: str) -> bytes:
             label, entropy = SEED_LABEL_BEACON, bytes.fromhex(signature)
         case revealed:
             label, entropy = SEED_LABEL_REVEALED, bytes.fromhex(revealed.promise.secret)
-    return hashlib.sha256(label + entropy + bytes.fromhex(commitment.removeprefix("sha256:"))).digest()
+    return seed_from(label, entropy, commitment)
 
 
 def draw_order(seed: bytes, listed: PacketList, selection: Selection) -> tuple[int, ...]:
@@ -62,7 +49,7 @@ def draw_points(seed: bytes, listed: PacketList, selection: Selection) -> tuple[
     if not listed.leaves:
         raise ValueError("nothing can be drawn from a list without packets")
     if selection.method is Method.PACKETS:
-        rows = _by_rank(seed, len(listed.leaves), selection.count)
+        rows = first_by_rank(seed, len(listed.leaves), selection.count)
     else:
         rows = _by_time(seed, listed, selection)
     return tuple(listed.first + row for row in rows)
@@ -71,34 +58,6 @@ def draw_points(seed: bytes, listed: PacketList, selection: Selection) -> tuple[
 def draw(randomness: Randomness, commitment: str, listed: PacketList) -> tuple[int, ...]:
     """The packets of a `PacketsDrawn`: sorted and distinct."""
     return tuple(sorted(draw_order(seed_of(randomness, commitment), listed, randomness.selection)))
-
-
-def uniform_below(seed: bytes, number: int, limit: int) -> int:
-    """A whole number in [0, limit), every one equally likely, the `number`-th of this seed."""
-    if not 1 <= limit <= _HASH_RANGE:
-        raise ValueError(f"limit lies between 1 and 2^256, not {limit}")
-    start = hashlib.sha256(POINT_LABEL + seed + number.to_bytes(8, "big"))
-    last = _HASH_RANGE - _HASH_RANGE % limit
-    for attempt in itertools.count():
-        hasher = start.copy()
-        hasher.update(attempt.to_bytes(8, "big"))
-        value = int.from_bytes(hasher.digest(), "big")
-        if value < last:
-            return value % limit
-    raise AssertionError("unreachable")
-
-
-def _by_rank(seed: bytes, packets: int, count: int) -> tuple[int, ...]:
-    start = hashlib.sha256(RANK_LABEL + seed)
-
-    def rank(number: int) -> bytes:
-        hasher = start.copy()
-        hasher.update(number.to_bytes(8, "big"))
-        return hasher.digest()
-
-    if count >= packets:
-        return tuple(sorted(range(packets), key=rank))
-    return tuple(heapq.nsmallest(count, range(packets), key=rank))
 
 
 def _by_time(seed: bytes, listed: PacketList, selection: Selection) -> tuple[int, ...]:

@@ -23,11 +23,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from inspectorate.drawing.beacon import round_verifies
+from inspectorate.drawing.chain import Chain
+from inspectorate.drawing.chains import CHAINS
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import PacketsDrawn, RandomnessPromised, VerifiedStatement, WorkCommitted
 from inspectorate.mechanisms.inspection.challenge import reference
-from inspectorate.mechanisms.inspection.challenge.beacon import round_verifies
-from inspectorate.mechanisms.inspection.challenge.chain import Chain
 from inspectorate.mechanisms.inspection.challenge.draw import draw_points, seed_of
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Found
 from inspectorate.mechanisms.inspection.challenge.opening import Asked
@@ -69,7 +70,7 @@ class Believed:
     """What the reviewer brings along: none of it comes from evidence."""
 
     chains: Mapping[str, Chain] | None = None
-    """By hash; none: `reference.CHAINS`."""
+    """By hash; none: `drawing.chains.CHAINS`."""
     logged: Mapping[str, int] | None = None
     """Index in one ledger of a statement, by its digest."""
     answer_within_s: float | None = None
@@ -244,7 +245,7 @@ def _beacon(statements: Statements, source: DrandRound, known: Believed) -> tupl
     if drawn.promise is not None or commitment.promise is not None:
         # Else a verifier could keep whichever of promise and beacon draws what it wants.
         return None, [Found(fault=Fault.PROMISE_OTHER, detail="a promise was made, and a beacon was used instead")]
-    chain = (reference.CHAINS if known.chains is None else known.chains).get(source.chain)
+    chain = (CHAINS if known.chains is None else known.chains).get(source.chain)
     if chain is None:
         return None, [Found(fault=Fault.CHAIN_UNKNOWN, detail=f"the chain {source.chain[:12]}… is not believed")]
     found: list[Found] = []

@@ -22,11 +22,10 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
-from inspectorate.canonical import Record, digest_of, parse_canonical
+from inspectorate.canonical import Hex, Record, digest_of, parse_canonical
+from inspectorate.drawing.chain import ROUND_MAX
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence.inspected import DRAWN_MAX
-from inspectorate.evidence.predicate import Hex
-from inspectorate.mechanisms.inspection.challenge.chain import ROUND_MAX
 from inspectorate.quantities import Time
 
 PAYLOAD_BYTES_MAX = 64 * 1024

@@ -18,10 +18,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, model_validator
 
-from inspectorate.canonical import Digest, Identifier, Record, digest_of
+from inspectorate.canonical import Digest, Hex, Identifier, Record, digest_of
 from inspectorate.evidence import WorkKind
 from inspectorate.evidence.inspected import PACKETS_MAX
-from inspectorate.evidence.predicate import Hex
 from inspectorate.quantities import NonNegative
 
 SALT_BYTES = 32

@@ -15,8 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from inspectorate.canonical import Identifier, Record
-from inspectorate.evidence.predicate import Hex
+from inspectorate.canonical import Hex, Identifier, Record
 
 ROUND_MAX = 2**53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

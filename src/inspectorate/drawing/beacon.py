@@ -5,7 +5,7 @@ signature. A threshold of the network's members signs, so that no member alone k
 choose it.
 
 What the beacon needs of whoever uses it: the round must be fixed by rule before it is made, and what is drawn from must
-be fixed before, too. `judge` checks both.
+be fixed before, too. Whoever draws checks both.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import hashlib
 import importlib
 from collections.abc import Callable
 
+from inspectorate.drawing.chain import ROUND_MAX, Chain
 from inspectorate.errors import EnvironmentError_
-from inspectorate.mechanisms.inspection.challenge.chain import ROUND_MAX, Chain
 
 
 def round_verifies(chain: Chain, number: int, signature: str) -> bool:
