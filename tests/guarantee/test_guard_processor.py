@@ -268,7 +268,7 @@ def test_the_saved_state_accounts_for_every_unit(life: Life) -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("reporter: [", "1"),
+        ("reporter: [", "guard.yaml:"),
         ("reporter: guard", "listen"),
     ],
 )

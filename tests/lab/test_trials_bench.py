@@ -29,6 +29,8 @@ pytestmark = [
 ]
 WIRE_TOLERANCE = 0.1
 """Delivered bytes against the formula. Short trials carry retransmissions and acknowledgements of their start."""
+more = pytest.mark.skipif("INSPECTORATE_RECORD" not in os.environ, reason="runs more trials: set INSPECTORATE_RECORD=1")
+"""Half a minute each; data-parallel and low-communication training, with limit and without, always run."""
 TIME_TOLERANCE = 0.4
 """A few steps, on a machine that may be busy; docs/trials.md has what longer trials give."""
 
@@ -112,6 +114,7 @@ def test_low_communication_training_with_and_without_a_limit(bench: Trials) -> N
     assert_limited(limited)
 
 
+@more
 def test_pipeline_training(bench: Trials) -> None:
     trial = Trial(
         name="pp",
@@ -129,6 +132,7 @@ def test_pipeline_training(bench: Trials) -> None:
     assert found.measured.step_s.median == pytest.approx(predict_simply(trial, found.calibration), rel=TIME_TOLERANCE)
 
 
+@more
 def test_inference_in_frugal_frames(bench: Trials) -> None:
     trial = Trial(name="inf", method=Method.INFERENCE, shape=BENCH, answer_tokens=32, limit_bytes_per_s=8e3, steps=10)
     found = run(bench, trial)
@@ -140,6 +144,7 @@ def test_inference_in_frugal_frames(bench: Trials) -> None:
     assert found.measured.first_tokens_s.median < found.measured.step_s.median
 
 
+@more
 def test_without_enforcement_the_same_step_is_fast(bench: Trials, switch: Switch) -> None:
     """The check of the others can fail: it is the limit that makes them slow."""
     trial = Trial(name="none", method=Method.DATA_PARALLEL, shape=BENCH, batch=1, limit_bytes_per_s=1e4, steps=2)
