@@ -13,6 +13,11 @@ BENCHMARKS = (
     "weights_hash", "transcripts", "accelerator", "accelerator_noise", "flop_trace", "flop_hidden",
     "toploc", "replay_inference",
     "code_review",
+    "intake_sealing",
+    "heard_leads",
+    "cases",
+    "interview_draws",
+    "interview_consistency",
 )  # fmt: skip
 
 

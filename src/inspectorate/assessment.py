@@ -152,6 +152,7 @@ class Lead(Record):
 
     id: Identifier
     source: HumanSource
+    bears_on: Identifier = Field(description="the clause that would be broken")
     activity: Activity
     pods: tuple[Identifier, ...] = Field(default=(), description="none: not known which")
     period: Period | None = Field(default=None, description="none: not known when")

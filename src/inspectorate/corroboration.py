@@ -3,10 +3,13 @@
 Rules:
 
 - A lead touches assessments of the kinds of clause that would show what it speaks of (`TOUCHES`), of its pods and its time.
-- *Supported*: one of them says "inconsistent" in its own words; whether its e-value reaches an alarm is for the findings.
+- *Supported*: the mean of their e-values reaches `SUPPORTING_E`, which for a lead about a party that complies happens at most
+  once in so many times, whatever the dependence between them. Without an e-value an assessment counts as 1: no mechanism's own
+  word supports. Their e-values are of all the time that they assess: support is of the place, and of the time only as far as
+  both overlap.
 - *Contradicted*: training of a stated size that does not fit into what the account leaves there; or assessments that are consistent
-  for each of its pods and all of its time, of kinds that would have shown it (`SPEAKS_AGAINST`). It holds under their assumptions,
-  which go along: sensors can be deceived, and somebody who says so is not refuted by them.
+  for each of its pods and all of its time, of kinds that see every such act and not a sample (`SPEAKS_AGAINST`). It holds
+  under their assumptions, which go along: sensors can be deceived, and somebody who says so is not refuted by them.
 - *Untouched*: anything else. What was not observed just there and then is named: a gap where somebody points is worth a look.
 - No figure comes of it for how far anybody is to be believed. What comes of it is a step of the ladder: support calls for a
   narrow intrusion, no touch for another look, contradiction for a question. Further steps are for people to ask for.
@@ -30,6 +33,7 @@ from inspectorate.agreement import ClauseKind
 from inspectorate.assessment import Assessment, Lead, Verdict
 from inspectorate.canonical import Record, Text
 from inspectorate.evidence import Activity, Step
+from inspectorate.statistics import merge_mean
 
 _K = ClauseKind
 TOUCHES: Final[Mapping[Activity, frozenset[ClauseKind]]] = MappingProxyType(
@@ -46,7 +50,8 @@ TOUCHES: Final[Mapping[Activity, frozenset[ClauseKind]]] = MappingProxyType(
             | {_K.LOADING_WINDOWS}
         ),
         Activity.REWIRED: frozenset({_K.DECLARED_CABLING, _K.LIMIT_ENFORCED, _K.GUARDED_OPERATION}),
-        Activity.SENSORS_DECEIVED: frozenset({_K.SOUND_TELEMETRY, _K.INTERCONNECT_LIMIT, _K.LIMIT_ENFORCED}),
+        # A pod above its limit was seen by its sensors: that they were deceived, it does not show.
+        Activity.SENSORS_DECEIVED: frozenset({_K.SOUND_TELEMETRY}),
         Activity.RECORDS_CHANGED: frozenset({_K.REPLAYED_WORK, _K.ACCOUNTED_FLOP, _K.LICENSED_WORK}),
         Activity.OTHER_CODE: frozenset({_K.REVIEWED_CODE, _K.REPLAYED_WORK, _K.GUARDED_OPERATION}),
         Activity.UNDECLARED_CHIPS: frozenset(),
@@ -56,16 +61,16 @@ TOUCHES: Final[Mapping[Activity, frozenset[ClauseKind]]] = MappingProxyType(
 """Kinds of clause whose assessments would show the activity, if it was there to be seen."""
 
 SPEAKS_AGAINST: Final[Mapping[Activity, frozenset[ClauseKind]]] = MappingProxyType(
-    {
-        Activity.OTHER_WORK: frozenset({_K.REPLAYED_WORK}),
-        Activity.EXCHANGE: frozenset({_K.POD_ISOLATION}),
-        Activity.REWIRED: frozenset({_K.DECLARED_CABLING}),
-        Activity.RECORDS_CHANGED: frozenset({_K.REPLAYED_WORK}),
-        Activity.OTHER_CODE: frozenset({_K.REPLAYED_WORK}),
-    }
+    {Activity.REWIRED: frozenset({_K.DECLARED_CABLING})}
 )
-"""Kinds of clause which, where they are kept, leave no room for the activity. Of training only the account can say how much fits;
-against deceived sensors no sensor speaks."""
+"""Kinds of clause which, where they are kept, leave no room for the activity. Of training only the account can say how much fits.
+Replays leave room for a share that no draw met, and for work beside; flows for exchange through declared peers and relays, as
+simulated sites show (`peer-cover`, `relayed`). Against deceived sensors no sensor speaks."""
+
+SUPPORTING_E: Final = 20.0
+"""The mean e-value from which machines support a lead: for a party that complies at most one lead in twenty (Markov). It
+starts a look and no accusation, so it is far below any alarm; e > 10 is called strong (Jeffreys 1961, appendix B; Vovk and
+Wang 2021, section 2)."""
 
 
 class Standing(StrEnum):
@@ -102,7 +107,7 @@ def corroborate(
     touching = [
         one for one in assessments if kinds.get(one.clause) in TOUCHES[lead.activity] and _overlaps(lead, one, account)
     ]
-    supporting = [one for one in touching if one.verdict is Verdict.INCONSISTENT]
+    supporting = _supporting(touching)
     gaps = tuple(_line(one) for one in touching if one.verdict in (Verdict.NOT_OBSERVED, Verdict.INVALID_EVIDENCE))
     if supporting:
         standing = Standing.SUPPORTED
@@ -120,6 +125,15 @@ def corroborate(
         assumptions=assumptions,
         next_step=None if lead.closing else asked,
     )
+
+
+def _supporting(touching: Sequence[Assessment]) -> list[Assessment]:
+    """Those that make up the support, the strongest first; none if together they do not support."""
+    values = [0.0 if one.log_e is None else one.log_e for one in touching]
+    if not values or merge_mean(values) < math.log(SUPPORTING_E):
+        return []
+    strong = [one for one in touching if one.log_e is not None and one.log_e >= math.log(SUPPORTING_E)]
+    return sorted(strong, key=lambda one: -(one.log_e or 0.0))
 
 
 def _contradiction(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
@@ -126,3 +127,16 @@ def merge_periods(periods: tuple[Period, ...]) -> tuple[Period, ...]:
         else:
             merged.append(period)
     return tuple(merged)
+
+
+def uncovered(covered: Iterable[Period], period: Period) -> list[Period]:
+    """The parts of a period that none of `covered` covers, in order."""
+    found = []
+    at = period.start
+    for part in merge_periods(tuple(part for one in covered if (part := one.intersection(period)))):
+        if part.start > at:
+            found.append(Period(start=at, end=part.start))
+        at = part.end
+    if at < period.end:
+        found.append(Period(start=at, end=period.end))
+    return found

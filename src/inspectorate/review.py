@@ -46,10 +46,12 @@ from inspectorate.ledger import ProofVerifier, VerifiedInclusion, proof_origin
 from inspectorate.mechanisms.guarantee.appraise import GUARANTEE
 from inspectorate.mechanisms.inspection.appraise import INSPECTION
 from inspectorate.mechanisms.interconnect.appraise import INTERCONNECT
+from inspectorate.mechanisms.interviews.appraise import INTERVIEWS
+from inspectorate.mechanisms.whistleblowing.appraise import WHISTLEBLOWING
 from inspectorate.mechanisms.workloads.appraise import WORKLOADS
 from inspectorate.quantities import Period, Time
 
-MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS, GUARANTEE, INSPECTION)
+MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS, GUARANTEE, INSPECTION, WHISTLEBLOWING, INTERVIEWS)
 """Every way of knowing that this program has."""
 
 INTERVAL_S = 3600.0

@@ -55,6 +55,7 @@ def test_the_shipped_agreements_are_these() -> None:
         "inference-only-approved",
         "inference-only-enforced",
         "inference-only-guarded",
+        "inference-only-heard",
         "inference-only-inspected",
     )
 

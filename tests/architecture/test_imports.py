@@ -7,8 +7,8 @@ from source_tree import PACKAGE, Import, Module, modules, ours, room_of
 
 ORDER = (
     "", "errors", "canonical", "quantities", "keys", "apart", "drawing", "statistics", "agreement", "declaration",
-    "evidence", "ledger", "assessment", "mechanisms", "account", "corroboration", "findings", "planning", "review",
-    "submission", "report", "console", "fleet", "lab", "worlds", "cli", "__main__",
+    "evidence", "ledger", "assessment", "hearing", "mechanisms", "account", "corroboration", "findings", "planning",
+    "review", "submission", "report", "console", "fleet", "lab", "worlds", "cli", "__main__",
 )  # fmt: skip
 """A module may import what stands before it. `lab` and `worlds` stand before `cli` only for their own commands."""
 
@@ -34,11 +34,16 @@ NEVER = {
 
 OWN_COMMANDS = {
     "lab": {f"{PACKAGE}.cli.lab", f"{PACKAGE}.cli.lab_guard", f"{PACKAGE}.cli.lab_inspected"},
-    "worlds": {f"{PACKAGE}.cli.worlds", f"{PACKAGE}.cli.worlds_guard", f"{PACKAGE}.cli.workloads_attack"},
+    "worlds": {
+        f"{PACKAGE}.cli.worlds",
+        f"{PACKAGE}.cli.worlds_guard",
+        f"{PACKAGE}.cli.worlds_interviews",
+        f"{PACKAGE}.cli.workloads_attack",
+    },
 }
 """The only modules elsewhere that may import these rooms: no simulated evidence reaches the product path."""
 
-REPORT_MAY_TAKE_OF_EVIDENCE = {"Problem", "ProblemKind"}
+REPORT_MAY_TAKE_OF_EVIDENCE = {"Problem", "ProblemKind", "Activity", "Closing", "HumanSource", "Step"}
 SCHEMAS = f"{PACKAGE}.report.schemas"
 """Publishes the schemas of all records, and so may name them all."""
 

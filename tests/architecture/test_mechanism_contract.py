@@ -28,6 +28,8 @@ AGREEMENTS = {
     "workloads": "inference-only-approved",
     "guarantee": "inference-only-guarded",
     "inspection": "inference-only-inspected",
+    "whistleblowing": "inference-only-heard",
+    "interviews": "inference-only-heard",
 }
 """By mechanism: the shipped agreement with a clause of every kind that it appraises."""
 OBSERVED_S = 240

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from inspectorate.account import take_account
 from inspectorate.agreement import ClauseKind
 from inspectorate.assessment import Assessment, HiddenBound, Lead, Scope, Verdict
-from inspectorate.corroboration import SPEAKS_AGAINST, TOUCHES, HeardLead, Standing, corroborate
+from inspectorate.corroboration import SPEAKS_AGAINST, SUPPORTING_E, TOUCHES, HeardLead, Standing, corroborate
 from inspectorate.evidence import Activity, Closing, HumanSource, Step
 from inspectorate.findings import ALARMING_KINDS
 from inspectorate.quantities import Period
@@ -32,20 +33,26 @@ RATE = 1e6
 
 def lead(activity: Activity = Activity.REWIRED, **more: Any) -> Lead:
     fields = {
-        "id": "lead-1", "source": HumanSource.INTERVIEW, "activity": activity, "pods": ("a",), "period": SECOND,
+        "id": "lead-1", "source": HumanSource.INTERVIEW, "bears_on": "cables", "activity": activity,
+        "pods": ("a",), "period": SECOND,
         "offices": ("one", "two"), "step": Step.CLARIFY, "evidence_ids": ("e",),
     }  # fmt: skip
     return Lead.model_validate(fields | more)
 
 
 def assess(
-    clause: str, verdict: Verdict = Verdict.CONSISTENT, pods: tuple[str, ...] = ("a",), when: Period = WHOLE
+    clause: str,
+    verdict: Verdict = Verdict.CONSISTENT,
+    pods: tuple[str, ...] = ("a",),
+    when: Period = WHOLE,
+    e_value: float | None = None,
 ) -> Assessment:
     return Assessment(
         clause=clause,
         mechanism="m",
         scope=Scope(pods=pods, period=when),
         verdict=verdict,
+        log_e=None if e_value is None else math.log(e_value),
         assumptions=("nobody lies",),
         evidence_ids=("e",),
         reasons=(f"{clause} of {'+'.join(pods)}",),
@@ -63,24 +70,37 @@ def held(said: Lead, *assessments: Assessment, share: float | None = None) -> He
     return corroborate(said, assessments, account, kinds=KINDS)
 
 
+def against(clause: str, pods: tuple[str, ...] = ("a",), when: Period = WHOLE, e_value: float = 1e3) -> Assessment:
+    return assess(clause, Verdict.INCONCLUSIVE, pods, when, e_value)
+
+
 def test_what_machines_say_of_the_same_place_and_time_supports_it() -> None:
-    found = held(lead(), assess("cables", Verdict.INCONSISTENT))
+    found = held(lead(), against("cables"))
     assert (found.standing, found.next_step) == (Standing.SUPPORTED, Step.INTRUDE)
-    assert found.by == ("cables (m, a): inconsistent: cables of a",)
+    assert found.by == ("cables (m, a): inconclusive: cables of a",)
 
 
 @pytest.mark.parametrize(
     "elsewhere",
     [
-        assess("cables", Verdict.INCONSISTENT, ("b",)),
-        assess("cables", Verdict.INCONSISTENT, when=Period(start=START, end=START + HOUR)),
-        assess("apart", Verdict.INCONSISTENT),
+        against("cables", ("b",)),
+        against("cables", when=Period(start=START, end=START + HOUR)),
+        against("apart"),
+        against("cables", e_value=SUPPORTING_E * 0.99),
+        assess("cables", Verdict.INCONSISTENT),
     ],
-    ids=["another pod", "another time", "another matter"],
+    ids=["another pod", "another time", "another matter", "too weak", "a word without an e-value"],
 )
 def test_what_machines_say_of_something_else_does_not(elsewhere: Assessment) -> None:
     found = held(lead(), elsewhere)
     assert (found.standing, found.next_step, found.by) == (Standing.UNTOUCHED, Step.FOCUS, ())
+
+
+def test_support_is_of_all_that_touches_it_together() -> None:
+    """Else whoever names many pods would find support by chance."""
+    one = against("cables", e_value=SUPPORTING_E * 2)
+    assert held(lead(), one, assess("cables", e_value=1e-9)).standing is Standing.SUPPORTED
+    assert held(lead(), one, *[assess("cables", e_value=1e-9)] * 2).standing is not Standing.SUPPORTED
 
 
 def test_consistent_throughout_contradicts_it_under_assumptions() -> None:

@@ -13,9 +13,9 @@ from draw_cases import ANCHORS, HEADER, INSPECTOR, PROVER, packets
 
 from inspectorate.cli.replay import replay
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.evidence.exchange import Exchange
 from inspectorate.keys import SigningKey
 from inspectorate.ledger import Log
-from inspectorate.mechanisms.inspection.challenge.exchange import Exchange
 from inspectorate.mechanisms.inspection.transcripts.folder_writer import FolderWriter
 
 

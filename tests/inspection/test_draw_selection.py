@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from inspectorate.drawing.ranks import uniform_below
-from inspectorate.mechanisms.inspection.challenge.draw import draw, draw_order, seed_of
+from inspectorate.drawing.sources import seed_of
+from inspectorate.mechanisms.inspection.challenge.draw import draw, draw_order
 from inspectorate.mechanisms.inspection.challenge.promise import (
     DrandRound,
     Method,

@@ -14,8 +14,8 @@ from tokens_made import model, write_model, write_run
 
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import PacketsReplayed, ReplayMethod
+from inspectorate.evidence.exchange import Exchange
 from inspectorate.keys import TrustAnchors
-from inspectorate.mechanisms.inspection.challenge.exchange import Exchange
 from inspectorate.mechanisms.inspection.results import Outcome, ReplayReport
 from inspectorate.mechanisms.inspection.transcripts.folder import FolderReader, content_of
 from inspectorate.mechanisms.inspection.transcripts.folder_writer import FolderWriter

@@ -31,9 +31,10 @@ from inspectorate.drawing.chains import QUICKNET
 from inspectorate.drawing.ranks import SECRET_BYTES
 from inspectorate.errors import InputError
 from inspectorate.evidence import PacketsDrawn, PacketsOpened, WorkCommitted
+from inspectorate.evidence.act import Who
+from inspectorate.evidence.exchange import Exchange
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.inspection.challenge import acts
-from inspectorate.mechanisms.inspection.challenge.exchange import Exchange
 from inspectorate.mechanisms.inspection.challenge.judge import Statements, check_draw, round_for
 from inspectorate.mechanisms.inspection.challenge.promise import Method, Selection
 from inspectorate.mechanisms.inspection.challenge.uses import check_commitments
@@ -79,7 +80,7 @@ def promise(**options: Any) -> None:
     selection = Selection.parse(
         {"method": options["method"], "count": count, "strata": strata}, where="--count, --strata", error=InputError
     )
-    who = acts.Who(name=options["by"], at=now(), origin=options["origin"])
+    who = Who(name=options["by"], at=now(), origin=options["origin"])
     made, act = acts.make_promise(selection, secrets.token_bytes(SECRET_BYTES), who, reporter=options["reporter"])
     keep_secret(options["keep"], made.canonical_bytes())
     digest = sign(act, Signing.of(options))
@@ -116,7 +117,7 @@ def commit(**options: Any) -> None:
     earlier = [one for one, said in mine.of(WorkCommitted) if said.reporter == options["reporter"]] if mine else []
     named = replay_pick.next_promise(options["promises"], anchors, options["reporter"], earlier)
     reader = FolderReader(options["run"])
-    who = acts.Who(name=options["reporter"], at=now(), origin=options["origin"])
+    who = Who(name=options["reporter"], at=now(), origin=options["origin"])
     stretch = acts.Stretch(claim=options["claim"], count=options["packets"], promise=named.digest if named else None)
     act = acts.make_commitment(reader, stretch, who, earlier=earlier)
     digest = sign(act, Signing.of(options))
@@ -168,7 +169,7 @@ def challenge(**options: Any) -> None:
     broken = [one for one in check_commitments(commitments) if one.statement == commitment.digest]
     if broken:
         raise acts.refusal("the commitment cannot be drawn from", broken, where=commitment.digest)
-    who = acts.Who(name=options["by"], at=now(), origin=options["origin"])
+    who = Who(name=options["by"], at=now(), origin=options["origin"])
     act = acts.make_draw(
         commitment, randomness, who, payload=theirs.payload, promise=promised.digest if promised else None,
         answer_within=timedelta(hours=options["answer_hours"]),
@@ -220,7 +221,7 @@ def open_(**options: Any) -> None:
     again = [one for one in replay_pick.used(theirs, mine) if one.statement == drawn.digest]
     if judged.asked is None or again:
         raise acts.refusal("the draw is not fair, and was not answered", [*judged.faults, *again], where=drawn.digest)
-    who = acts.Who(name=judged.asked.commitment.reporter, at=now(), origin=options["origin"])
+    who = Who(name=judged.asked.commitment.reporter, at=now(), origin=options["origin"])
     act = acts.make_opening(FolderReader(options["run"]), judged.asked, who, refuse=options["refuse"])
     digest = sign(act, Signing.of(options))
     opened = act.predicate

@@ -15,8 +15,8 @@ from inspectorate.cli.options import anchors_option, json_option, parse_time, pr
 from inspectorate.cli.replay_files import either, ranges
 from inspectorate.errors import InputError
 from inspectorate.evidence import PacketsDrawn, PacketsOpened, RandomnessPromised, VerifiedStatement, WorkCommitted
+from inspectorate.evidence.exchange import Exchange
 from inspectorate.keys import TrustAnchors
-from inspectorate.mechanisms.inspection.challenge.exchange import Exchange
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Found
 from inspectorate.mechanisms.inspection.challenge.judge import Draw, Statements, check_draw
 from inspectorate.mechanisms.inspection.challenge.opening import Opened, check_opening

@@ -18,10 +18,10 @@ from inspectorate.cli.options import EXISTING_FILE, anchors_option, json_option,
 from inspectorate.cli.running import ledger_append
 from inspectorate.errors import EnvironmentError_, EvidenceError
 from inspectorate.evidence import Origin, make_statement, sign_statement
+from inspectorate.evidence.act import Act
+from inspectorate.evidence.exchange import Exchange
 from inspectorate.evidence.spool import DiskSpool
 from inspectorate.keys import SigningKey, TrustAnchors
-from inspectorate.mechanisms.inspection.challenge.acts import Act
-from inspectorate.mechanisms.inspection.challenge.exchange import Exchange
 
 _new_folder = click.Path(file_okay=False, path_type=Path)
 _out = click.option("--out", type=_new_folder, required=True, help="Your folder of statements, which you hand over.")

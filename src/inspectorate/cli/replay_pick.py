@@ -12,6 +12,7 @@ from inspectorate.canonical import parse_json
 from inspectorate.cli.options import parse_time
 from inspectorate.cli.replay_files import either
 from inspectorate.drawing.chains import QUICKNET
+from inspectorate.drawing.sources import PAYLOAD_BYTES_MAX
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import (
     PacketsDrawn,
@@ -21,14 +22,14 @@ from inspectorate.evidence import (
     WorkCommitted,
     verify_envelope,
 )
+from inspectorate.evidence.act import Act
+from inspectorate.evidence.exchange import Exchange, read_plain
+from inspectorate.evidence.subjects import subject_digest
 from inspectorate.keys import TrustAnchors
-from inspectorate.mechanisms.inspection.challenge.acts import Act, refusal, revealed
-from inspectorate.mechanisms.inspection.challenge.exchange import Exchange, read_plain
+from inspectorate.mechanisms.inspection.challenge.acts import refusal, revealed
 from inspectorate.mechanisms.inspection.challenge.faults import Found
 from inspectorate.mechanisms.inspection.challenge.judge import Statements, check_draw
-from inspectorate.mechanisms.inspection.challenge.payloads import subject_digest
 from inspectorate.mechanisms.inspection.challenge.promise import (
-    PAYLOAD_BYTES_MAX,
     Method,
     Randomness,
     parse_promise,

@@ -14,9 +14,10 @@ from inspectorate.cli.options import EXISTING_FILE, now
 from inspectorate.cli.replay_files import Signing, either, own, print_result, sign, signing
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import PacketsDrawn, PacketsOpened, PacketsReplayed, ReplayMethod, VerifiedStatement
+from inspectorate.evidence.act import Who
+from inspectorate.evidence.exchange import Exchange, read_plain
 from inspectorate.keys import TrustAnchors
-from inspectorate.mechanisms.inspection.challenge.acts import Who, refusal
-from inspectorate.mechanisms.inspection.challenge.exchange import Exchange, read_plain
+from inspectorate.mechanisms.inspection.challenge.acts import refusal
 from inspectorate.mechanisms.inspection.challenge.judge import Statements, check_draw
 from inspectorate.mechanisms.inspection.challenge.opening import Asked, check_opening
 from inspectorate.mechanisms.inspection.code.archives import files_of

@@ -14,10 +14,12 @@ from rich.table import Table
 
 from inspectorate.cli.options import NEW_PATH, is_terminal, json_option, print_json, write_text
 from inspectorate.cli.worlds_guard import guard_model
+from inspectorate.cli.worlds_interviews import interviews
 from inspectorate.evidence import Bundle, write_bundle
 from inspectorate.review import Review, review
 from inspectorate.worlds import CATALOGUE, World, WorldKind, build_world, names_of
 from inspectorate.worlds.guard_catalogue import GUARDED
+from inspectorate.worlds.heard_catalogue import HEARD
 from inspectorate.worlds.inspection_catalogue import INSPECTED
 from inspectorate.worlds.rates import Outcome, Row, Task, pool, run, spread, tabulate, within_allowance
 
@@ -38,13 +40,14 @@ def worlds() -> None:
 
 
 worlds.add_command(guard_model)
+worlds.add_command(interviews)
 
 
 @worlds.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """List every kind of world: those of traffic, those behind guarantee processors, those under inspection."""
-    every = (*CATALOGUE.values(), *GUARDED.values(), *INSPECTED.values())
+    """List every kind of world: those of traffic, those behind guarantee processors, under inspection, with human sources."""
+    every = (*CATALOGUE.values(), *GUARDED.values(), *INSPECTED.values(), *HEARD.values())
     if as_json:
         print_json([{"name": s.name, "kind": s.kind.value, "description": s.description} for s in every])
         return
@@ -89,12 +92,14 @@ def make(name: str, seed: int, out: Path, as_json: bool) -> None:
               help="Worlds of each kind behind guarantee processors.")  # fmt: skip
 @click.option("--inspected", type=click.IntRange(min=0), default=0, show_default=True,
               help="Worlds of each kind under inspection.")  # fmt: skip
+@click.option("--heard", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Worlds of each kind with human sources.")  # fmt: skip
 @click.option("--timed", type=click.IntRange(min=0), default=5, show_default=True,
               help="Worlds of each cheat for which the time to the alarm is found.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True)
 @json_option
 def rates(
-    honest: int, cheats: int, broken: int, guarded: int, inspected: int, timed: int, jobs: int, as_json: bool
+    honest: int, cheats: int, broken: int, guarded: int, inspected: int, heard: int, timed: int, jobs: int, as_json: bool
 ) -> None:
     """Review many worlds and print false alarms, detections and what was noticed, with 95 % intervals."""
     tasks = spread(names_of(WorldKind.HONEST), honest)
@@ -102,10 +107,11 @@ def rates(
     tasks += list(itertools.product(names_of(WorldKind.BROKEN), range(broken)))
     tasks += list(itertools.product(GUARDED, range(guarded)))
     tasks += list(itertools.product(INSPECTED, range(inspected)))
+    tasks += list(itertools.product(HEARD, range(heard)))
     if not tasks:
         raise click.UsageError("there is nothing to measure: all counts are 0")
     outcomes = _with_progress(tasks, timed, jobs)
-    kinds = {**CATALOGUE, **GUARDED, **INSPECTED}
+    kinds = {**CATALOGUE, **GUARDED, **INSPECTED, **HEARD}
     of_honest = [outcome for outcome in outcomes if kinds[outcome.world].kind is WorldKind.HONEST]
     rows = list(tabulate(outcomes))
     allowed = build_world(*tasks[0]).agreement.false_accusation_rate

@@ -3,10 +3,12 @@
 - `statement`: in-toto Statement v1 and the closed list of predicates, one per kind of evidence.
 - `predicate`; `enrolled`, `guarded`, `inspected`, `heard`: what predicates have in common; those of single mechanisms.
 - `envelope`: DSSE signing and verification; a `VerifiedStatement` can be built by `verify_envelope` only.
+- `subjects`, `act`: payloads by the name of their subject; a statement that is about to be made, and in whose name.
 - `problems`: the closed list of what can be wrong with evidence. A problem is named, never skipped.
 - `stream`: sequences of statements of one sensor or meter: missing, repeated, forked, cloned, cut off.
 - `bundle`: a folder or a tar archive that carries statements, payloads and ledger proofs.
 - `cutting`, `sealing`, `spool`: how collectors cut streams into segments, sign and chain them, and keep them on disk.
+- `exchange`: a folder of statements as one side hands it to the other, before there is a bundle.
 - `receive`: a bundle and the reviewer's trust anchors in, `Evidence` out.
 
 Trust anchors come from the reviewer's side only. Ledger proofs are opaque bytes here; `review.py` verifies them.

@@ -219,6 +219,11 @@ class IntervieweesDrawn(Inspection):
     reporter: Identifier = Field(description="whose roster it is")
     roster: Digest = Field(description="digest of the envelope of the `RosterCommitted`")
     promise: Digest | None = None
+    replaces: Digest | None = Field(
+        default=None,
+        description="digest of the envelope of the `InterviewsHeld` whose unheard these replace, as the next in the same order; "
+        "none: a first draw",
+    )
     drawn: Annotated[tuple[EntryNumber, ...], Field(min_length=1, max_length=PEOPLE_MAX)]
     drawn_at: Time
     answer_by: Time

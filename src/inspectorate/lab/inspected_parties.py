@@ -25,6 +25,7 @@ from inspectorate.evidence import (
     sign_statement,
     verify_envelope,
 )
+from inspectorate.evidence.act import Act, Who
 from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.mechanisms.inspection.challenge import acts
 from inspectorate.mechanisms.inspection.challenge.judge import Draw, Statements, check_draw
@@ -53,7 +54,7 @@ class Table:
         self.payloads |= {digest_of(payload): payload for payload in payloads}
         return verified
 
-    def act(self, act: acts.Act, key: SigningKey) -> VerifiedStatement:
+    def act(self, act: Act, key: SigningKey) -> VerifiedStatement:
         return self.put(make_statement(act.predicate, dict(act.subjects)), key, act.payloads)
 
     def payload(self, digest: str) -> bytes:
@@ -113,8 +114,8 @@ class Inspector:
         )  # fmt: skip
         return self.table.act(act, self.key)
 
-    def _who(self) -> acts.Who:
-        return acts.Who(name=self.name, at=datetime.now(UTC), origin=Origin.RECORDED)
+    def _who(self) -> Who:
+        return Who(name=self.name, at=datetime.now(UTC), origin=Origin.RECORDED)
 
 
 @dataclass(kw_only=True)
@@ -150,5 +151,5 @@ class Operator:
             run=reader.header.run, commitment=commitment, judged=judged, drawn=drawn, answer=answer, opened=opened
         )
 
-    def _who(self) -> acts.Who:
-        return acts.Who(name=REPORTER, at=datetime.now(UTC), origin=Origin.RECORDED)
+    def _who(self) -> Who:
+        return Who(name=REPORTER, at=datetime.now(UTC), origin=Origin.RECORDED)

@@ -22,12 +22,12 @@ from inspectorate.agreement import AccountedFlop, ReviewedCode, load_agreement
 from inspectorate.assessment import Verdict
 from inspectorate.declaration import ChipGroup
 from inspectorate.evidence import Decision, Origin, ReplayMethod, WorkCommitted
+from inspectorate.evidence.act import Who
 from inspectorate.lab.inspected_bench import CLAIMS, ENTRY, PODS, SERVING, Work, WorkPlan, site_at_work, work
 from inspectorate.lab.inspected_package import AGREEMENT, CHIP, INSPECTORS, PARTY, Keys, anchors_of, package
 from inspectorate.lab.inspected_parties import Inspector, Operator, Round, Table
 from inspectorate.lab.inspected_program import PROGRAM
 from inspectorate.lab.packing import reviewed
-from inspectorate.mechanisms.inspection.challenge.acts import Who
 from inspectorate.mechanisms.inspection.code.decision import Answer, Deciding, decide, reviewed_statement
 from inspectorate.mechanisms.inspection.code.review import review_code
 from inspectorate.mechanisms.inspection.code.run import run_entry

@@ -78,5 +78,5 @@ def _subject(lead: Lead, within: Period) -> str:
     raised = words.plural(len(lead.offices), "office")
     return (
         f"{_SOURCES[lead.source]} {_ACTIVITIES[lead.activity]}{size} ({words.visible(where)}, {when};"
-        f" {words.visible(lead.id)}, raised by {raised})"
+        f" {words.visible(lead.id)}, on {words.visible(lead.bears_on)}, raised by {raised})"
     )

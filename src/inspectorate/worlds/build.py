@@ -29,7 +29,7 @@ from inspectorate.evidence import Memory, ProblemKind
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.interconnect.segments import Datagrams
 from inspectorate.quantities import Period, to_ns
-from inspectorate.worlds import gateway, guard, guard_tpm, inspection, model, telemetry_site
+from inspectorate.worlds import gateway, guard, guard_tpm, heard, inspection, model, telemetry_site
 from inspectorate.worlds.catalogue import CATALOGUE, WorldKind, WorldSpec
 from inspectorate.worlds.cheats import CHEATS, Breach, Plan, breach_of
 from inspectorate.worlds.exporter import SOUND, export
@@ -38,6 +38,8 @@ from inspectorate.worlds.guard_attacks import begins
 from inspectorate.worlds.guard_catalogue import GUARDED
 from inspectorate.worlds.guard_cheats import GUARD_CHEATS
 from inspectorate.worlds.guard_script import GuardCheat
+from inspectorate.worlds.heard_catalogue import HEARD
+from inspectorate.worlds.heard_cheats import HEARD_CHEATS, HeardAttack
 from inspectorate.worlds.inspection_catalogue import INSPECTED
 from inspectorate.worlds.inspection_cheats import INSPECTION_CHEATS, InspectionAttack
 from inspectorate.worlds.model import NS_PER_S
@@ -135,11 +137,7 @@ def build_world(
 
     Raises `InputError` on an unknown name, a seed outside [0, 2**31), or an agreement without a limit on pods.
     """
-    if isinstance(spec, str):
-        known = {**CATALOGUE, **GUARDED, **INSPECTED}
-        if spec not in known:
-            raise InputError(f"there is no world {spec!r}", remedy="`inspectorate worlds list` names them")
-        spec = known[spec]
+    spec = _known(spec) if isinstance(spec, str) else spec
     if not 0 <= seed <= SEED_MAX:
         raise InputError(f"seed {seed} is not between 0 and {SEED_MAX}")
     terms = _shipped_agreement(spec.agreement) if agreement is None else agreement
@@ -178,6 +176,7 @@ def build_world(
             telemetry_site.measure(declaration, terms, site, flows, _training(spec, plan), seed),
             guard.state(declaration, terms, site, flows, seed=seed, attack=_attack(spec, site, seed)),
             inspection.state(declaration, terms, seed=seed, attack=_inspection_attack(spec, site, seed)),
+            heard.state(declaration, terms, seed=seed, attack=_heard_attack(spec, plan, site)),
         ),
     )
     breaches = (breach_of(cheat, site, plan),) if cheat and plan else _other_breaches(spec, site, declaration, seed)
@@ -197,20 +196,33 @@ def build_world(
     )
 
 
+def _known(name: str) -> WorldSpec:
+    known = {**CATALOGUE, **GUARDED, **INSPECTED, **HEARD}
+    if name not in known:
+        raise InputError(f"there is no world {name!r}", remedy="`inspectorate worlds list` names them")
+    return known[name]
+
+
 def _declared(site: SimSite, terms: Agreement, period: Period) -> Declaration:
     """What the operator declares, with the reporters and meters that the agreement asks for."""
     asked = gateway.reporters(site, terms)
-    guards = (*guard.reporters(site, terms), *inspection.reporters(site, terms))
+    guards = (*guard.reporters(site, terms), *inspection.reporters(site, terms), *heard.reporters(site, terms))
     cabling = gateway.cabling(site) if asked else ()
     declaration = declare(site, terms, period, reporters=(*asked, *guards), cabling=cabling)
     return inspection.declared(telemetry_site.declared(declaration, site, terms), terms)
 
 
 def _anchors(declaration: Declaration, site: SimSite, seed: int) -> TrustAnchors:
-    own = {ReporterKind.GUARD, ReporterKind.TRANSCRIPTS}
+    own = {ReporterKind.GUARD, ReporterKind.TRANSCRIPTS, ReporterKind.ROSTER}
     reporters = [reporter.id for reporter in declaration.reporters if reporter.kind not in own]
     guards = guard.anchors(declaration, seed)
-    others = (*telemetry_site.anchors(declaration, site, seed), *guards, *inspection.anchors(declaration, seed))
+    people = heard.anchors(declaration, seed)
+    others = (
+        *telemetry_site.anchors(declaration, site, seed),
+        *guards,
+        *inspection.anchors(declaration, seed),
+        *people,
+    )
     made = make_anchors(seed, [*telemetry_site.collected(declaration), *reporters], declaration.period, others)
     return made.model_copy(update={"platforms": (guard_tpm.anchor(),)}) if guards else made
 
@@ -247,6 +259,16 @@ def _inspection_attack(spec: WorldSpec, site: SimSite, seed: int) -> tuple[str, 
         return None
     pod = site.names[int(_random(seed, f"inspection {spec.inspection}").integers(len(site.names)))]
     return pod, INSPECTION_CHEATS[spec.inspection]
+
+
+def _heard_attack(spec: WorldSpec, plan: Plan | None, site: SimSite) -> HeardAttack | None:
+    """What is done to human sources; where it points at a cheat of another kind, at its pods and its time."""
+    if spec.heard is None:
+        return None
+    attack = HEARD_CHEATS[spec.heard]
+    if plan is None:
+        return attack
+    return attack.pointing(tuple(sorted(site.names[pod] for pod in plan.pods)), site.span(plan.start_s, plan.end_s))
 
 
 def _other_breaches(spec: WorldSpec, site: SimSite, declaration: Declaration, seed: int) -> tuple[Breach, ...]:

@@ -19,11 +19,11 @@ from datetime import UTC, datetime, timedelta
 from inspectorate.canonical import parse_canonical
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import PacketsDrawn, PacketsOpened, PacketsReplayed, ReplayMethod, VerifiedStatement
+from inspectorate.evidence.subjects import subject_bytes, subject_digest
 from inspectorate.mechanisms.inspection import reference
 from inspectorate.mechanisms.inspection.challenge.faults import Fault
 from inspectorate.mechanisms.inspection.challenge.judge import Believed, Draw, Statements, check_draw
 from inspectorate.mechanisms.inspection.challenge.opening import Asked, check_opening
-from inspectorate.mechanisms.inspection.challenge.payloads import subject_bytes, subject_digest
 from inspectorate.mechanisms.inspection.results import ReplayReport, Tolerance
 from inspectorate.mechanisms.inspection.transcripts.types import Packet, RunHeader
 

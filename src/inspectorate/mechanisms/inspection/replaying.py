@@ -15,7 +15,7 @@ from pathlib import Path
 from inspectorate.canonical import digest_of
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import PacketsReplayed, ReplayMethod
-from inspectorate.mechanisms.inspection.challenge.acts import Act, Who
+from inspectorate.evidence.act import Act, Who
 from inspectorate.mechanisms.inspection.challenge.opening import Asked, Opened
 from inspectorate.mechanisms.inspection.rerun.measure import Again
 from inspectorate.mechanisms.inspection.rerun.program import Program

@@ -25,6 +25,7 @@ from inspectorate.assessment import Assessment, Case, Scope, Verdict
 from inspectorate.declaration import WorkloadClaim, WorkloadKind
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import FlopAccounted, VerifiedStatement
+from inspectorate.evidence.subjects import subject_bytes
 from inspectorate.mechanisms.inspection import reference
 from inspectorate.mechanisms.inspection.appraise import exhibits
 from inspectorate.mechanisms.inspection.appraise.bound import rate_of
@@ -41,7 +42,6 @@ from inspectorate.mechanisms.inspection.appraise.common import (
     time_of,
     work_of,
 )
-from inspectorate.mechanisms.inspection.challenge.payloads import subject_bytes
 from inspectorate.mechanisms.inspection.flop.account import REPLAYED, FlopAccount
 from inspectorate.mechanisms.inspection.flop.judge import SUBJECT, check_account, parse_account
 from inspectorate.mechanisms.inspection.observe import Run

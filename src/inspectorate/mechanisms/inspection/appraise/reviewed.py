@@ -28,6 +28,7 @@ from inspectorate.assessment import Assessment, Case, Scope, Verdict
 from inspectorate.declaration import WorkloadClaim
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import CodeReviewed, Decision, VerifiedStatement
+from inspectorate.evidence.subjects import subject_bytes
 from inspectorate.mechanisms.inspection import reference
 from inspectorate.mechanisms.inspection.appraise import exhibits
 from inspectorate.mechanisms.inspection.appraise.common import (
@@ -43,7 +44,6 @@ from inspectorate.mechanisms.inspection.appraise.common import (
     time_of,
     work_of,
 )
-from inspectorate.mechanisms.inspection.challenge.payloads import subject_bytes
 from inspectorate.mechanisms.inspection.code.decision import ReviewDocument, reviewed_statement
 from inspectorate.mechanisms.inspection.observe import Run
 from inspectorate.quantities import Period, merge_periods, uncovered

@@ -21,9 +21,9 @@ from inspectorate.agreement import InspectionRooms
 from inspectorate.assessment import Assessment, Case, Scope, Verdict
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import RoomClosed, VerifiedStatement
+from inspectorate.evidence.subjects import subject_bytes
 from inspectorate.mechanisms.inspection import reference
 from inspectorate.mechanisms.inspection.appraise.common import NAME, inspections, shortened
-from inspectorate.mechanisms.inspection.challenge.payloads import subject_bytes
 from inspectorate.mechanisms.inspection.room.check import check_room
 
 

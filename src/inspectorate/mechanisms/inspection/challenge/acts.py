@@ -7,22 +7,21 @@ arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from inspectorate.canonical import digest_of
 from inspectorate.drawing.ranks import SECRET_BYTES
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import (
-    Origin,
     PacketsDrawn,
     PacketsOpened,
     RandomnessPromised,
     VerifiedStatement,
     WorkCommitted,
 )
-from inspectorate.evidence.statement import Predicate
+from inspectorate.evidence.act import Act, Who
 from inspectorate.mechanisms.inspection.challenge.draw import draw
 from inspectorate.mechanisms.inspection.challenge.faults import Found
 from inspectorate.mechanisms.inspection.challenge.judge import check_list
@@ -31,26 +30,6 @@ from inspectorate.mechanisms.inspection.challenge.promise import Promise, Random
 from inspectorate.mechanisms.inspection.transcripts.folder import FolderReader
 from inspectorate.mechanisms.inspection.transcripts.lists import flop_of, list_of_folder
 from inspectorate.quantities import Period, from_ns
-
-
-@dataclass(frozen=True, kw_only=True)
-class Act:
-    """A statement to be signed, and what belongs to it."""
-
-    predicate: Predicate
-    subjects: Mapping[str, str]
-    payloads: tuple[bytes, ...] = field(default=())
-    """What is handed over with the statement. The secret of a promise is not."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Who:
-    """In whose name, when, and where the evidence comes from."""
-
-    name: str
-    """The inspector's name as an anchor, or the reporter's."""
-    at: datetime
-    origin: Origin
 
 
 def make_promise(selection: Selection, secret: bytes, who: Who, *, reporter: str) -> tuple[Promise, Act]:

@@ -18,24 +18,14 @@ from __future__ import annotations
 import bisect
 import itertools
 
-from inspectorate.drawing.ranks import SEED_LABEL_BEACON, SEED_LABEL_REVEALED, first_by_rank, seed_from, uniform_below
+from inspectorate.drawing.ranks import first_by_rank, uniform_below
+from inspectorate.drawing.sources import seed_of
 from inspectorate.mechanisms.inspection.challenge.promise import (
-    DrandRound,
     Method,
     Randomness,
     Selection,
 )
 from inspectorate.mechanisms.inspection.transcripts.types import PacketList
-
-
-def seed_of(randomness: Randomness, commitment: str) -> bytes:
-    """Step 1. `commitment` is the digest of the envelope, as `sha256:<hex>`."""
-    match randomness.source:
-        case DrandRound(signature=signature):
-            label, entropy = SEED_LABEL_BEACON, bytes.fromhex(signature)
-        case revealed:
-            label, entropy = SEED_LABEL_REVEALED, bytes.fromhex(revealed.promise.secret)
-    return seed_from(label, entropy, commitment)
 
 
 def draw_order(seed: bytes, listed: PacketList, selection: Selection) -> tuple[int, ...]:

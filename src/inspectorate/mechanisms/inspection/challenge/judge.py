@@ -23,16 +23,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from inspectorate.drawing import sources
 from inspectorate.drawing.beacon import round_verifies
 from inspectorate.drawing.chain import Chain
 from inspectorate.drawing.chains import CHAINS
+from inspectorate.drawing.sources import seed_of
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import PacketsDrawn, RandomnessPromised, VerifiedStatement, WorkCommitted
+from inspectorate.evidence.subjects import subject_bytes, subject_digest
 from inspectorate.mechanisms.inspection.challenge import reference
-from inspectorate.mechanisms.inspection.challenge.draw import draw_points, seed_of
+from inspectorate.mechanisms.inspection.challenge.draw import draw_points
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Found
 from inspectorate.mechanisms.inspection.challenge.opening import Asked
-from inspectorate.mechanisms.inspection.challenge.payloads import parse_packet_list, subject_bytes, subject_digest
+from inspectorate.mechanisms.inspection.challenge.payloads import parse_packet_list
 from inspectorate.mechanisms.inspection.challenge.promise import (
     DrandRound,
     Randomness,
@@ -187,7 +190,7 @@ def round_for(commitment: WorkCommitted, chain: Chain) -> int:
 
 def _source(statements: Statements, randomness: Randomness, known: Believed) -> tuple[Order | None, list[Found]]:
     match randomness.source:
-        case Revealed() as revealed:
+        case sources.Revealed() as revealed:
             return _revealed(statements, revealed, known)
         case source:
             return _beacon(statements, source, known)

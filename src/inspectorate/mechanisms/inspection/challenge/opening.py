@@ -23,8 +23,8 @@ from inspectorate.canonical import JSON_BYTES_MAX, Record, digest_of, parse_cano
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import PacketsDrawn, PacketsOpened, VerifiedStatement, WorkCommitted
 from inspectorate.evidence.inspected import DRAWN_MAX, WorkKind
+from inspectorate.evidence.subjects import subject_bytes
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Found
-from inspectorate.mechanisms.inspection.challenge.payloads import subject_bytes
 from inspectorate.mechanisms.inspection.transcripts.types import Packet, PacketList, RunHeader
 
 OPENINGS_BYTES_MAX = JSON_BYTES_MAX

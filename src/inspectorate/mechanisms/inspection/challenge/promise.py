@@ -1,37 +1,22 @@
 """What a verifier promises before work is committed to, and what it reveals when it draws.
 
-    Selection      how a draw picks: how many, by which method
-    Promise        a secret and a selection; its digest is the subject `secret` of a `RandomnessPromised`
-    Revealed       the source of a draw: the promise in full
-    DrandRound     the source of a draw: one round of a public beacon
-    Randomness     the subject `randomness` of a `PacketsDrawn`: all that is needed to draw again
+    Selection                                   how a draw picks: how many, by which method
+    Promise, Revealed, DrandRound, Randomness   `drawing.sources`, of such a selection
 
-Rules:
-
-- The digest of a promise covers the selection, too: a verifier that knows its secret cannot, once it has seen the
-  commitment, choose method or number so that a certain packet is drawn.
-- A secret is used for one draw. `judge.check_uses` names what uses one twice.
-- A promise of this form hides its secret because the secret has 32 random bytes; it binds because SHA-256 has no known
-  collisions.
+A secret is used for one draw. `judge.check_uses` names what uses one twice. The round of a beacon is fixed by rule:
+`judge.round_for`.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from inspectorate.canonical import Hex, Record, digest_of, parse_canonical
-from inspectorate.drawing.chain import ROUND_MAX
-from inspectorate.errors import EvidenceError
+from inspectorate.canonical import Record
+from inspectorate.drawing import sources
 from inspectorate.evidence.inspected import DRAWN_MAX
-from inspectorate.quantities import Time
-
-PAYLOAD_BYTES_MAX = 64 * 1024
-
-
-Kind = TypeVar("Kind", bound=Record)
 
 
 class Method(StrEnum):
@@ -64,71 +49,17 @@ class Selection(Record):
         return self
 
 
-class Promise(Record):
-    """What a verifier fixes by digest, and keeps to itself until it draws."""
-
-    version: Literal[1] = 1
-    secret: Hex
-    selection: Selection
-
-    @property
-    def digest(self) -> str:
-        """The subject `secret` of the `RandomnessPromised`."""
-        return digest_of(self.canonical_bytes())
-
-
-class Revealed(Record):
-    """The source of a draw by commit and reveal."""
-
-    kind: Literal["commit-reveal"]
-    promise: Promise
-
-    @property
-    def selection(self) -> Selection:
-        return self.promise.selection
-
-
-class DrandRound(Record):
-    """The source of a draw by a public beacon. Its round is fixed by rule: `judge.round_for`."""
-
-    kind: Literal["drand"]
-    chain: Hex = Field(description="the chain's hash")
-    round: Annotated[int, Field(ge=1, le=ROUND_MAX)]
-    signature: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{96}$")]
-    received_at: Time = Field(
-        description="when the verifier had the commitment, on its word: before the round was made"
-    )
-    selection: Selection
-
-
-class Randomness(Record):
-    """By what a draw was made."""
-
-    version: Literal[1] = 1
-    source: Annotated[Revealed | DrandRound, Field(discriminator="kind")]
-
-    @property
-    def selection(self) -> Selection:
-        return self.source.selection
+Promise = sources.Promise[Selection]
+Revealed = sources.Revealed[Selection]
+DrandRound = sources.DrandRound[Selection]
+Randomness = sources.Randomness[Selection]
 
 
 def parse_randomness(data: bytes, *, where: str) -> Randomness:
     """The record in its one byte form, no default left out. Raises `EvidenceError`."""
-    return _whole(Randomness.parse(_bounded(data, where), where=where, error=EvidenceError), data, where)
+    return sources.parse_whole(Randomness, data, where=where)
 
 
 def parse_promise(data: bytes, *, where: str) -> Promise:
     """The record in its one byte form, no default left out. Raises `EvidenceError`."""
-    return _whole(Promise.parse(_bounded(data, where), where=where, error=EvidenceError), data, where)
-
-
-def _bounded(data: bytes, where: str) -> object:
-    if len(data) > PAYLOAD_BYTES_MAX:
-        raise EvidenceError(f"{len(data)} bytes exceed {PAYLOAD_BYTES_MAX}", where=where)
-    return parse_canonical(data, where=where)
-
-
-def _whole(record: Kind, data: bytes, where: str) -> Kind:
-    if record.canonical_bytes() != data:
-        raise EvidenceError("leaves out a field, or writes one in another form", where=where)
-    return record
+    return sources.parse_whole(Promise, data, where=where)

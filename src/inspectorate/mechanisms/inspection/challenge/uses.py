@@ -18,11 +18,12 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from inspectorate.drawing.sources import Revealed
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import PacketsDrawn, RandomnessPromised, VerifiedStatement, WorkCommitted
+from inspectorate.evidence.subjects import subject_bytes, subject_digest
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Found
-from inspectorate.mechanisms.inspection.challenge.payloads import subject_bytes, subject_digest
-from inspectorate.mechanisms.inspection.challenge.promise import Revealed, parse_randomness
+from inspectorate.mechanisms.inspection.challenge.promise import parse_randomness
 
 
 def check_uses(

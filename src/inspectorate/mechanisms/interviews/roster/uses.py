@@ -1,0 +1,146 @@
+"""What one draw alone does not show: second rosters for one time, second draws, secrets used twice, promises passed over.
+
+Rules:
+
+- One time of one reporter has one roster, and one promise is named by one roster. Whoever commits to several and shows the one
+  that suits is named: of rosters that collide, the one that came first in the ledger stands; where that is not known, none.
+- A promise is for one roster. Drawing from a second one, or by another promise of the same secret, could be foreseen.
+- Where a roster names no promise, a draw must use the oldest open one: else a verifier promises many secrets and keeps the one
+  that draws whom it wants.
+- An inspector draws once from a roster, and then only to replace people who were not heard. Several inspectors may each draw.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from inspectorate.drawing.sources import Revealed
+from inspectorate.errors import EvidenceError
+from inspectorate.evidence import IntervieweesDrawn, RandomnessPromised, RosterCommitted, VerifiedStatement
+from inspectorate.evidence.subjects import subject_bytes, subject_digest
+from inspectorate.mechanisms.interviews.roster.faults import Fault, Found
+from inspectorate.mechanisms.interviews.roster.selection import parse_randomness
+
+
+def check_rosters(
+    rosters: Sequence[VerifiedStatement], *, logged: Mapping[str, int] | None = None
+) -> tuple[Found, ...]:
+    """Judge all rosters that a reviewer knows of together. Each fault names the roster (`statement`) that it voids.
+
+    `logged` gives the index of a statement in one ledger, by its digest.
+    """
+    by_reporter: dict[str, list[VerifiedStatement]] = defaultdict(list)
+    for statement in {one.digest: one for one in rosters}.values():
+        by_reporter[_as_roster(statement).reporter].append(statement)
+    return tuple(itertools.chain.from_iterable(_repeated(mine, logged or {}) for mine in by_reporter.values()))
+
+
+def _repeated(mine: Sequence[VerifiedStatement], logged: Mapping[str, int]) -> Iterator[Found]:
+    """Rosters of one reporter that collide with one that came before, or with any where the order is not known."""
+    ordered = sorted(mine, key=lambda one: (_as_roster(one).period.start, one.digest))
+    voided: dict[str, str] = {}
+    for place, one in enumerate(ordered):
+        for other in ordered[place + 1 :]:
+            why = _collision(_as_roster(one), _as_roster(other))
+            if why is None:
+                continue
+            if one.digest in logged and other.digest in logged:
+                later = max(one, other, key=lambda statement: logged[statement.digest])
+                voided.setdefault(later.digest, why)
+            else:
+                voided.setdefault(one.digest, why)
+                voided.setdefault(other.digest, why)
+    for digest, why in voided.items():
+        yield Found(fault=Fault.ROSTER_REPEATED, detail=why, statement=digest)
+
+
+def _collision(one: RosterCommitted, other: RosterCommitted) -> str | None:
+    if one.period.overlaps(other.period):
+        start = max(one.period.start, other.period.start)
+        return f"{one.roster} and {other.roster} are both for {start:%Y-%m-%d %H:%M:%S} UTC"
+    if one.promise is not None and one.promise == other.promise:
+        return f"{one.roster} and {other.roster} name one promise"
+    if one.roster == other.roster:
+        return f"two rosters have the name {one.roster}"
+    return None
+
+
+def check_uses(
+    draws: Sequence[VerifiedStatement],
+    promises: Sequence[VerifiedStatement],
+    *,
+    naming: Mapping[str, str],
+    payload: Callable[[str], bytes],
+) -> tuple[Found, ...]:
+    """Judge all draws that a reviewer knows of together. Each fault names the draw (`statement`) that it voids.
+
+    `naming` gives, for the digest of a roster, the promise that it names; rosters that name none are not in it.
+    """
+    found: list[Found] = []
+    first: dict[tuple[str, ...], tuple[str, str]] = {}
+    used: set[str] = set()
+    by_digest = {promise.digest: promise for promise in promises}
+    for draw in sorted(draws, key=lambda one: (_as_drawn(one).drawn_at, one.digest)):
+        said = _as_drawn(draw)
+        key = ("replaces", said.replaces) if said.replaces else ("draws", said.by, said.roster)
+        if key in first:
+            what = "replaces the same people" if said.replaces else "draws from a roster"
+            found.append(Found(fault=Fault.REDRAWN, detail=f"{what} a second time", statement=draw.digest))
+        first.setdefault(key, (draw.digest, said.roster))
+        for mark in _secrets(draw, by_digest, payload):
+            # One secret may draw again from its roster, to replace; `judge.check_draw` sees to it that nobody is chosen.
+            if first.setdefault(mark, (draw.digest, said.roster))[1] != said.roster:
+                detail = "uses a promise or a secret for a second roster"
+                found.append(Found(fault=Fault.SECRET_REUSED, detail=detail, statement=draw.digest))
+        if said.promise in by_digest and said.roster not in naming:
+            found += _skipped(draw, by_digest, used)
+        if said.promise is not None:
+            used.add(said.promise)
+    return tuple(found)
+
+
+def _secrets(
+    draw: VerifiedStatement, promises: Mapping[str, VerifiedStatement], payload: Callable[[str], bytes]
+) -> Iterator[tuple[str, ...]]:
+    """Marks that no draw from another roster may have: the promise, what it fixes, and the secret itself."""
+    said = _as_drawn(draw)
+    if said.promise is not None:
+        yield "promise", said.promise
+    try:
+        if said.promise is not None and said.promise in promises:
+            yield "digest", subject_digest(promises[said.promise], "secret")
+        source = parse_randomness(subject_bytes(draw, "randomness", payload), where="randomness").source
+    except EvidenceError:
+        return  # `judge.check_draw` names it
+    if isinstance(source, Revealed):
+        yield "secret", source.promise.secret
+
+
+def _skipped(draw: VerifiedStatement, promises: Mapping[str, VerifiedStatement], used: set[str]) -> Iterator[Found]:
+    said = _as_drawn(draw)
+    assert said.promise is not None
+    mine = _as_promised(promises[said.promise])
+    for digest, statement in promises.items():
+        other = _as_promised(statement)
+        older = (other.promised_at, digest) < (mine.promised_at, said.promise)
+        if (other.by, other.reporter) == (mine.by, mine.reporter) and older and digest not in used:
+            detail = f"the promise of {other.promised_at:%Y-%m-%d %H:%M:%S} UTC was open and passed over"
+            yield Found(fault=Fault.PROMISE_SKIPPED, detail=detail, statement=draw.digest)
+            return
+
+
+def _as_roster(statement: VerifiedStatement) -> RosterCommitted:
+    assert isinstance(statement.predicate, RosterCommitted)
+    return statement.predicate
+
+
+def _as_drawn(statement: VerifiedStatement) -> IntervieweesDrawn:
+    assert isinstance(statement.predicate, IntervieweesDrawn)
+    return statement.predicate
+
+
+def _as_promised(statement: VerifiedStatement) -> RandomnessPromised:
+    assert isinstance(statement.predicate, RandomnessPromised)
+    return statement.predicate
