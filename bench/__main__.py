@@ -17,7 +17,7 @@ BENCHMARKS = (
     "heard_leads",
     "cases",
     "interview_draws",
-    "interview_consistency",
+    "interview_consistency", "intake_load",
 )  # fmt: skip
 
 

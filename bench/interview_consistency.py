@@ -27,12 +27,12 @@ from inspectorate.worlds.interviews_site import CoverUp
 
 RATE = 0.01
 DRAWS = 1_000
-FOUND_DRAWS = 500
-"""Fewer find less, and are as valid."""
+FOUND_DRAWS = 1_500
+"""500 are as valid, and find little more than half as much in groups of ten."""
 HONEST = ((5, 1000), (10, 760), (20, 200), (40, 40))
 """People and groups: 2,000 groups in all."""
-SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-SIZES = ((5, 16), (10, 16), (20, 12), (40, 6))
+SHARES = (0.0, 0.2, 0.4, 0.6, 1.0)
+SIZES = ((5, 16), (10, 16), (20, 8), (40, 4))
 SPEED_S_MAX = 10.0
 CALIBRATION = Calibration(id="bench", origin=Origin.SIMULATED, false_accusation_rate=RATE, draws=DRAWS)
 

@@ -32,7 +32,7 @@ from inspectorate.mechanisms.whistleblowing.sealing.phrases import Phrase
 
 Result = TypeVar("Result")
 START = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
-SMALL = Settings(intake="house", block_bytes=4096, blocks_per_tick=4, tick_s=1, batch_s=6, window_blocks=2)
+SMALL = Settings(intake="house", block_bytes=4096, blocks_per_tick=3, tick_s=1, batch_s=4, window_blocks=2)
 
 
 @dataclass(frozen=True)

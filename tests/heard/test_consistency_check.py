@@ -42,7 +42,7 @@ from inspectorate.mechanisms.interviews.consistency.types import (
 from inspectorate.worlds.interviews import Plan, Preparation, group
 from inspectorate.worlds.interviews_site import CoverUp
 
-CALIBRATION = Calibration(id="test", origin=Origin.SIMULATED, draws=400)
+CALIBRATION = Calibration(id="test", origin=Origin.SIMULATED, draws=300)
 
 
 @cache
@@ -57,13 +57,13 @@ def found() -> Checked:
 
 
 def test_honest_groups_are_seldom_accused() -> None:
-    """The bench prints the rate of 2,000 groups; here the p-values of 12 must not be too small as a whole."""
+    """The bench prints the rate of 2,000 groups; here the p-values of 10 must not be too small as a whole."""
     p = []
-    for seed in range(12):
+    for seed in range(10):
         judged = Judged(group(Plan(people=4, seed=500 + seed, machines=True)), CALIBRATION)
         p.append(float(judged.null.p_values(np.array([judged.strongest]))[0]))
-    assert sum(one <= 0.01 for one in p) <= 2, "P(more than 2 of 12 at 1 %) < 0.001"
-    assert sum(one <= 0.2 for one in p) <= 8, "P(more than 8 of 12 at 20 %) < 0.001"
+    assert sum(one <= 0.01 for one in p) <= 2, "P(more than 2 of 10 at 1 %) < 0.001"
+    assert sum(one <= 0.2 for one in p) <= 7, "P(more than 7 of 10 at 20 %) < 0.001"
 
 
 def test_a_group_that_remembers_far_worse_is_accused() -> None:

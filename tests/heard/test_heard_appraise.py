@@ -39,6 +39,7 @@ from inspectorate.evidence import (
 )
 from inspectorate.keys import Holder, TrustAnchor
 from inspectorate.mechanisms.interviews.appraise import INTERVIEWS
+from inspectorate.mechanisms.interviews.forms.shipped import SHIPPED, shipped_form
 from inspectorate.worlds import heard
 from inspectorate.worlds.heard_attacks import LEAD
 from inspectorate.worlds.heard_cheats import HEARD_CHEATS, HeardAttack
@@ -67,8 +68,9 @@ def both(**changes: object) -> dict[str, Assessment]:
     return {name: appraised(name, evidence(), **changes) for name in (CHANNELS, STAFF)}
 
 
-def test_the_shipped_form_is_that_of_simulated_sites() -> None:
-    assert case(STAFF, evidence()).clause.parameters.forms == (FORM,)
+def test_the_shipped_agreement_names_the_shipped_forms() -> None:
+    assert case(STAFF, evidence()).clause.parameters.forms == tuple(shipped_form(name).digest for name in SHIPPED)
+    assert shipped_form("operations").digest == FORM
 
 
 @pytest.mark.parametrize("name", [CHANNELS, STAFF])
@@ -88,8 +90,8 @@ def test_what_an_honest_site_says_is_counted_out() -> None:
         "leads that enough offices raised, and closed: 1",
     )
     assert "rounds of interviews: 3, in which 86 were heard" in found[STAFF][0]
-    # One operator refuses: P(X > 1) of 16 drawn of 24, with 5 who know.
-    ways = [math.comb(5, knows) * math.comb(19, 16 - knows) for knows in range(6)]
+    # One of research refuses: P(X > 1) of 13 drawn of 18, with 4 who know.
+    ways = [math.comb(4, knows) * math.comb(14, 13 - knows) for knows in range(5)]
     assert f"a chance of at least {sum(ways[2:]) / sum(ways):.3g}" in found[STAFF][0]
 
 
@@ -184,18 +186,18 @@ def test_terms_that_are_not_met(name: str, changes: dict[str, object], verdict: 
 
 
 @pytest.mark.parametrize(
-    ("knowing", "reach", "kept"), [(5, 0.97, True), (5, 0.98, False), (2, 0.9, False), (24, 0.999, True)]
+    ("knowing", "reach", "kept"), [(4, 0.95, True), (4, 0.96, False), (2, 0.9, False), (18, 0.999, True)]
 )
 def test_the_reach_of_a_stratum_decides(knowing: int, reach: float, kept: bool) -> None:
-    """Of 24 operators 16 are drawn; where one refuses, P(X > 1) must reach the agreed chance, and P(X > 0) elsewhere."""
+    """Of 18 of research 13 are drawn; where one refuses, P(X > 1) must reach the agreed chance, and P(X > 0) elsewhere."""
     terms = case(STAFF, evidence()).clause.parameters
     strata = tuple(
-        one.model_copy(update={"knowing_min": knowing, "reach_min": reach}) if one.id == "operators" else one
+        one.model_copy(update={"knowing_min": knowing, "reach_min": reach}) if one.id == "research" else one
         for one in terms.strata
     )
     one = appraised(STAFF, evidence(), strata=strata)
     assert (one.verdict is Verdict.CONSISTENT) is kept, one.reasons
-    assert kept or any("operators: somebody who would know was reached" in text for text in one.reasons)
+    assert kept or any("research: somebody who would know was reached" in text for text in one.reasons)
 
 
 def test_every_pod_needs_a_roster() -> None:

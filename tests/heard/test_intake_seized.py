@@ -2,7 +2,8 @@
 
 - nothing on the disk changes between ticks, whatever comes in
 - names and sizes are the same with reports and without, at every tick of many seeded runs
-- a classifier on bytes, and on what is taken of the disk, guesses as well as a coin, and finds out at once where dummies are made otherwise
+- a classifier on bytes, and on what is taken of the disk, guesses as well as a coin, and finds out at once where dummies are made
+  otherwise
 - words, names, phrases, keys and times of a report are in no byte of it, in any usual form
 """
 
@@ -32,7 +33,7 @@ from inspectorate.mechanisms.whistleblowing.sealing import blocks
 from inspectorate.mechanisms.whistleblowing.sealing.phrases import Phrase
 
 WORDS = ["Zwischenlager", "неделя-ночь", "四号机房的假传感器", "marker/with?odd&chars"]
-RUNS = 12
+RUNS = 8
 
 
 @pytest.fixture
@@ -55,9 +56,7 @@ def outside(folder: Path) -> list[tuple[str, int, int]]:
     found = []
     for path in sorted(folder.rglob("*")):
         status = path.stat()
-        found.append(
-            (str(path.relative_to(folder)), status.st_size if path.is_file() else 0, status.st_mode, status.st_blocks)
-        )
+        found.append((str(path.relative_to(folder)), status.st_size if path.is_file() else 0, status.st_mode))
     return found
 
 
@@ -141,7 +140,8 @@ def test_nothing_is_written_between_ticks_and_no_word_is_in_any_byte(memory: Pat
 def run_of(folder: Path, seed: int, reports: bool) -> tuple[list[object], NDArray[np.float64]]:
     """One run of two batches: what is outside at every tick, and features of all bytes at the end.
 
-    With reports, a seed says how many come, when, and how long they are.
+    With reports, a seed says how many come, when, and how long they are. What is taken of the disk is a feature and no look: it
+    depends by a page on the random places that blocks went to, whatever they hold.
     """
     scene = Scene(folder, SMALL.model_copy(update={"batch_s": 3, "blocks_per_tick": 3}))
     draw = random.Random(seed)
@@ -216,13 +216,19 @@ def test_runs_with_and_without_reports_cannot_be_told_apart(memory: Path, monkey
     sealed = blocks.Sealer.seal
     monkeypatch.setattr(blocks.Sealer, "seal", careless)
     broken = {
-        reports: np.array([run_of(memory / f"c{seed}-{reports}", seed, reports)[1] for seed in range(5)])
+        reports: np.array([run_of(memory / f"c{seed}-{reports}", seed, reports)[1] for seed in range(4)])
         for reports in (True, False)
     }
     assert accuracy(broken[True], broken[False]) > 0.9
 
 
 # --- a whole file system ---------------------------------------------------------------------------------------------------
+
+
+def written(image: Path) -> bytes:
+    """All of an image but pages of zeros, in which no word can be; words do not straddle these either."""
+    data = image.read_bytes()
+    return b"".join(page for at in range(0, len(data), 4096) if (page := data[at : at + 4096]).strip(b"\0"))
 
 
 @pytest.mark.root
@@ -249,20 +255,20 @@ def test_an_image_of_the_file_system_has_no_word_of_it_journal_included(tmp_path
             await asyncio.sleep(0)
             while not sending.done():
                 await scene.tick(intake)
-                copies.append(image.read_bytes())
+                copies.append(written(image))
             await submission.abandon()
             await scene.finish_batch(intake)
 
         scene.run(acts)
         subprocess.run(["sync", "-f", str(mount)], check=True)
-        copies.append(image.read_bytes())
+        copies.append(written(image))
         secret = [*WORDS, phrase.words("en"), phrase.mailbox("house").recipient, "image/jpeg"]
-        for copy in (copies[0], copies[-1]):
+        for copy in (copies[len(copies) // 2], copies[-1]):
             assert b"age-encryption.org" in copy, "the image holds what was written"
             assert found_in(copy, secret) == []
         (mount / "x").write_text(WORDS[1])
         subprocess.run(["sync", "-f", str(mount)], check=True)
-        assert found_in(image.read_bytes(), secret) == [WORDS[1]]
+        assert found_in(written(image), secret) == [WORDS[1]]
     finally:
         subprocess.run(["umount", str(mount)], check=True)
 

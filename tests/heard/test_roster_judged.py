@@ -9,9 +9,10 @@ from roster_cases import DAY, HOUR, OTHER, START, Round, digest, kept, rows, sel
 
 from inspectorate.drawing.sources import PAYLOAD_BYTES_MAX
 from inspectorate.evidence import VerifiedStatement
+from inspectorate.evidence.fair import Order
 from inspectorate.mechanisms.interviews.roster.faults import Fault, Found, Side
 from inspectorate.mechanisms.interviews.roster.held import Outcome, check_held, together
-from inspectorate.mechanisms.interviews.roster.judge import Believed, Draw, Order, Statements, check_draw, check_roster
+from inspectorate.mechanisms.interviews.roster.judge import Believed, Draw, Statements, check_draw, check_roster
 from inspectorate.mechanisms.interviews.roster.listed import Openings, RosterList
 from inspectorate.mechanisms.interviews.roster.opening import Asked, Opened, check_opening
 from inspectorate.mechanisms.interviews.roster.people import KeptRoster

@@ -17,6 +17,7 @@ from inspectorate.drawing.sources import Randomness, seed_of
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import RosterCommitted
 from inspectorate.evidence.act import Who
+from inspectorate.evidence.fair import Order
 from inspectorate.evidence.predicate import Origin
 from inspectorate.mechanisms.interviews.roster.calendar import calendar
 from inspectorate.mechanisms.interviews.roster.changes import (
@@ -28,7 +29,7 @@ from inspectorate.mechanisms.interviews.roster.changes import (
 )
 from inspectorate.mechanisms.interviews.roster.draw import draw, order_of
 from inspectorate.mechanisms.interviews.roster.faults import Fault
-from inspectorate.mechanisms.interviews.roster.judge import Order, Statements, check_draw, check_roster
+from inspectorate.mechanisms.interviews.roster.judge import Statements, check_draw, check_roster
 from inspectorate.mechanisms.interviews.roster.listed import RosterList, parse_openings, parse_roster_list
 from inspectorate.mechanisms.interviews.roster.people import KeptRoster, keep, parse_kept, read_rows
 from inspectorate.mechanisms.interviews.roster.selection import Selection, parse_promise, parse_randomness, sizes_of

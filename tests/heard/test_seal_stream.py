@@ -66,7 +66,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 
 @given(st.dictionaries(st.from_regex(r"\A[a-z]{1,8}\Z"), TEXT, max_size=4),
        st.lists(st.tuples(TEXT.map(lambda text: text[:200]), st.binary(max_size=1500)), max_size=4))  # fmt: skip
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_a_report_comes_back_as_it_went_in(answers: dict[str, str], files: Files) -> None:
     parts = parts_of(answers, files)
     assert all(len(part) <= PART for part in parts)

@@ -136,6 +136,7 @@ THOUSANDS = b"".join(raw.part("kind", b"planning") for _ in range(3000)) + raw.e
         (raw.form({"seen": "x"})[:-4], 400, Trouble.UNREADABLE),
         (b"", 400, Trouble.UNREADABLE),
         (b"not a form at all", 400, Trouble.UNREADABLE),
+        (b"\r\nwords\r\n" + raw.form({"seen": "x"}), 400, Trouble.UNREADABLE),
         (raw.part("seen", b"x", kind="text/plain\r\nContent-Encoding: gzip") + raw.ending(), 400, Trouble.UNREADABLE),
         (raw.part("seen", b"x", kind="a\r\nContent-Type: b") + raw.ending(), 400, Trouble.UNREADABLE),
         (raw.part("a" * 5000, b"x") + raw.ending(), 400, Trouble.UNREADABLE),

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from inspectorate.drawing.beacon import randomness_of, round_verifies
 from inspectorate.drawing.chain import Chain
 from inspectorate.drawing.chains import QUICKNET
+from inspectorate.evidence.fair import Order
 from inspectorate.mechanisms.inspection.challenge.draw import draw
 from inspectorate.mechanisms.inspection.challenge.faults import Fault
-from inspectorate.mechanisms.inspection.challenge.judge import Believed, Order, Statements, check_draw, round_for
+from inspectorate.mechanisms.inspection.challenge.judge import Believed, Statements, check_draw, round_for
 from inspectorate.mechanisms.inspection.challenge.promise import DrandRound, Method, Randomness, Selection
 
 bls = pytest.importorskip("py_arkworks_bls12381", reason="needs the extra `beacon`")

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from inspectorate.canonical import digest_of
 from inspectorate.evidence import PacketsDrawn, VerifiedStatement
+from inspectorate.evidence.fair import Order
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Side
-from inspectorate.mechanisms.inspection.challenge.judge import Believed, Draw, Order, Statements, check_draw
+from inspectorate.mechanisms.inspection.challenge.judge import Believed, Draw, Statements, check_draw
 from inspectorate.mechanisms.inspection.challenge.opening import Opened, Openings, check_opening
 from inspectorate.mechanisms.inspection.challenge.promise import Method, Promise, Randomness, Revealed, Selection
 from inspectorate.mechanisms.inspection.challenge.uses import check_commitments, check_uses

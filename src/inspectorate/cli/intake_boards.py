@@ -12,6 +12,7 @@ from inspectorate.canonical import JSON_BYTES_MAX, Record, parse_json
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, write_text
 from inspectorate.cli.replay_files import print_result
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.evidence.exchange import read_plain
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.whistleblowing.intake.boards import (
     BOARD_BYTES_MAX,
@@ -22,7 +23,7 @@ from inspectorate.mechanisms.whistleblowing.intake.boards import (
     replies_on,
 )
 from inspectorate.mechanisms.whistleblowing.intake.card import Card
-from inspectorate.mechanisms.whistleblowing.intake.disk import read_plain, write_durably
+from inspectorate.mechanisms.whistleblowing.intake.disk import write_durably
 from inspectorate.mechanisms.whistleblowing.intake.volume import BOARDS, read_offices, read_settings
 from inspectorate.mechanisms.whistleblowing.sealing.phrases import TYPED_CHARS_MAX, Mailbox, Phrase
 

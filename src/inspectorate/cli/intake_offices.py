@@ -15,6 +15,7 @@ from inspectorate.cli.replay_files import Signing, keep_secret, print_result, si
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import IntakeCollected
 from inspectorate.evidence.act import Act
+from inspectorate.evidence.exchange import read_plain
 from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.ledger import Log, Policy
 from inspectorate.mechanisms.whistleblowing.intake.card import Card
@@ -27,7 +28,6 @@ from inspectorate.mechanisms.whistleblowing.intake.collecting import (
     own_log,
 )
 from inspectorate.mechanisms.whistleblowing.intake.collecting import collect as collect_batch
-from inspectorate.mechanisms.whistleblowing.intake.disk import read_plain
 from inspectorate.mechanisms.whistleblowing.intake.opening import (
     RELEASE_BYTES_MAX,
     Opening,

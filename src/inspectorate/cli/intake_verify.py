@@ -14,7 +14,7 @@ from inspectorate.cli.options import EXISTING_FILE, anchors_option, json_option,
 from inspectorate.cli.replay_files import print_result
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import IntakeCollected
-from inspectorate.evidence.exchange import Exchange
+from inspectorate.evidence.exchange import Exchange, read_plain
 from inspectorate.evidence.subjects import subject_digest
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.whistleblowing.intake.card import Card
@@ -28,7 +28,7 @@ from inspectorate.mechanisms.whistleblowing.intake.collecting import (
     collected_batch,
     own_log,
 )
-from inspectorate.mechanisms.whistleblowing.intake.disk import make_durable, read_plain
+from inspectorate.mechanisms.whistleblowing.intake.disk import make_durable
 from inspectorate.mechanisms.whistleblowing.intake.receipts import RECEIPT_CHARS_MAX, Receipt
 from inspectorate.mechanisms.whistleblowing.intake.volume import CLOSED, Paths, read_offices, read_settings
 

@@ -33,9 +33,9 @@ INTERVIEWER = "interviewer"
 BATCH_S, ROUND_S = 60, 240
 FIRST_BATCH = 40
 """The intake ran before the period, too."""
-PEOPLE = {"developers": 18, "operators": 24}
+PEOPLE = {"research": 18, "operators": 24}
 """Who works at the site, by stratum."""
-DRAWN = {"developers": 13, "operators": 16}
+DRAWN = {"research": 13, "operators": 16}
 """So many that at least one of four, or of five, who know is heard with a chance of 0.9, even if one who knows refuses."""
 VISITED_FOR_S = 200
 HONEST_LEAD = "lead-4c1f"

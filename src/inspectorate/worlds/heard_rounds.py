@@ -25,6 +25,7 @@ from inspectorate.evidence import (
 )
 from inspectorate.evidence.statement import Predicate
 from inspectorate.keys import SigningKey
+from inspectorate.mechanisms.interviews.forms.shipped import shipped_form
 from inspectorate.mechanisms.interviews.roster.draw import draw, order_of
 from inspectorate.mechanisms.interviews.roster.listed import OpenedPerson, Openings, Person, RosterList
 from inspectorate.mechanisms.interviews.roster.selection import Selection, sizes_of
@@ -32,8 +33,8 @@ from inspectorate.quantities import Period
 
 ROSTER = "roster"
 """The operator's reporter."""
-FORM = digest_of(b"simulated: the form that both parties agreed on")
-"""The form that the shipped agreement names by digest."""
+FORM = shipped_form("operations").digest
+"""One of those that the shipped agreement names."""
 CALIBRATION = digest_of(b"simulated: the model of honest memory")
 FALSE_ACCUSATION_RATE = 0.05
 PROMISED_BEFORE_S, COMMITTED_BEFORE_S, DRAWN_AFTER_S = 60.0, 30.0, 5.0

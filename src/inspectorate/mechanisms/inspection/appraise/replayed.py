@@ -29,6 +29,7 @@ import numpy as np
 from inspectorate.agreement import ReplayedWork
 from inspectorate.assessment import Assessment, Case, Scope, Verdict
 from inspectorate.declaration import WorkloadClaim
+from inspectorate.evidence.fair import Order
 from inspectorate.mechanisms.inspection import reference
 from inspectorate.mechanisms.inspection.appraise import exhibits
 from inspectorate.mechanisms.inspection.appraise.bound import (
@@ -51,7 +52,6 @@ from inspectorate.mechanisms.inspection.appraise.common import (
 )
 from inspectorate.mechanisms.inspection.appraise.judged import Fate, Judged, Terms, copies_of, judge
 from inspectorate.mechanisms.inspection.appraise.sample import Stratum, share_upper
-from inspectorate.mechanisms.inspection.challenge.judge import Order
 from inspectorate.mechanisms.inspection.observe import Drawn, Run
 from inspectorate.quantities import Period, from_ns, to_ns
 from inspectorate.statistics import BetPlan, betting_process, bounded_log_e

@@ -1,18 +1,8 @@
 """Whether a draw was fair to both sides. Faults are data: nothing in a payload raises.
 
-Order of times. What came before what is believed on, in this order:
-
-1. **A digest**: the draw names the commitment, and the commitment names the promise. A digest of something not yet made
-   cannot be named.
-2. **The ledger**, where both stand in it: the smaller index came first.
-3. **Signed times**: the promise's is the verifier's word, the end of the committed stretch the prover's. A promise
-   counts as earlier only if it was made before the committed stretch ended, since the commitment cannot have been made
-   before that. A verifier that backdates a promise would gain by it, so `Draw.order` says that only its word stands
-   behind the order.
-
-With a beacon there is no secret, but the round must not be known when the commitment is made, and nobody may choose
-among rounds: it is the first at or after the end of the committed stretch and `COMMIT_WITHIN_S`. The prover states the
-end, the verifier states when it had the commitment; each would harm itself by a false word.
+What came before what is judged by `evidence.fair`. A promise counts as earlier on signed times only if it was made before the
+committed stretch ended, since the commitment cannot have been made before that. The round of a beacon is the first at or after the
+end of the committed stretch and `COMMIT_WITHIN_S`.
 """
 
 from __future__ import annotations
@@ -20,43 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
+from functools import partial
 
-from inspectorate.drawing import sources
-from inspectorate.drawing.beacon import round_verifies
 from inspectorate.drawing.chain import Chain
-from inspectorate.drawing.chains import CHAINS
 from inspectorate.drawing.sources import seed_of
 from inspectorate.errors import EvidenceError
-from inspectorate.evidence import PacketsDrawn, RandomnessPromised, VerifiedStatement, WorkCommitted
-from inspectorate.evidence.subjects import subject_bytes, subject_digest
+from inspectorate.evidence import PacketsDrawn, VerifiedStatement, WorkCommitted
+from inspectorate.evidence.fair import Fixed, Known, Order, fixed_before
+from inspectorate.evidence.subjects import subject_bytes
 from inspectorate.mechanisms.inspection.challenge import reference
 from inspectorate.mechanisms.inspection.challenge.draw import draw_points
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Found
 from inspectorate.mechanisms.inspection.challenge.opening import Asked
 from inspectorate.mechanisms.inspection.challenge.payloads import parse_packet_list
 from inspectorate.mechanisms.inspection.challenge.promise import (
-    DrandRound,
     Randomness,
-    Revealed,
     Selection,
     parse_randomness,
 )
 from inspectorate.mechanisms.inspection.transcripts.types import PacketList
 from inspectorate.quantities import to_ns
-
-
-class Order(StrEnum):
-    """On what it is believed that the randomness was fixed before, and unknown at, the commitment."""
-
-    NAMED = "named"
-    """The commitment names the promise by digest."""
-    LEDGER = "ledger"
-    SIGNED = "signed"
-    """Signed times alone."""
-    BEACON = "beacon"
-    """The round was made after the verifier had the commitment, on the verifier's word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,85 +163,19 @@ def round_for(commitment: WorkCommitted, chain: Chain) -> int:
 
 
 def _source(statements: Statements, randomness: Randomness, known: Believed) -> tuple[Order | None, list[Found]]:
-    match randomness.source:
-        case sources.Revealed() as revealed:
-            return _revealed(statements, revealed, known)
-        case source:
-            return _beacon(statements, source, known)
-
-
-def _revealed(statements: Statements, source: Revealed, known: Believed) -> tuple[Order | None, list[Found]]:
     commitment, drawn = statements.commitment.predicate, statements.drawn.predicate
     assert isinstance(commitment, WorkCommitted)
     assert isinstance(drawn, PacketsDrawn)
-    promise = statements.promise
-    if promise is None or drawn.promise != promise.digest or not isinstance(promise.predicate, RandomnessPromised):
-        return None, [Found(fault=Fault.PROMISE_MISSING, detail="the promise behind the revealed secret is not there")]
-    found: list[Found] = []
-    promised = promise.predicate
-    if (promised.by, promised.reporter) != (drawn.by, drawn.reporter):
-        detail = f"the promise is by {promised.by} for {promised.reporter}"
-        found.append(Found(fault=Fault.PROMISE_OTHER, detail=detail))
-    try:
-        if subject_digest(promise, "secret") != source.promise.digest:
-            found.append(Found(fault=Fault.SECRET_OTHER, detail="the revealed secret and selection were not promised"))
-    except EvidenceError as fault:
-        found.append(Found(fault=Fault.SECRET_OTHER, detail=str(fault)))
-    order = _order(statements.commitment, commitment, promise, known.logged)
-    if order is None:
-        named = commitment.promise is not None
-        kind = Fault.PROMISE_OTHER if named else Fault.PROMISE_AFTER
-        detail = (
-            "the commitment names another promise"
-            if named
-            else "the promise is not shown to come before the commitment"
-        )
-        found.append(Found(fault=kind, detail=detail))
-    return order, found
-
-
-def _order(
-    statement: VerifiedStatement,
-    commitment: WorkCommitted,
-    promise: VerifiedStatement,
-    logged: Mapping[str, int] | None,
-) -> Order | None:
-    """Why the promise is believed to come before the commitment; none if it is not."""
-    if commitment.promise is not None:
-        return Order.NAMED if commitment.promise == promise.digest else None
-    if logged is not None and statement.digest in logged and promise.digest in logged:
-        return Order.LEDGER if logged[promise.digest] < logged[statement.digest] else None
-    assert isinstance(promise.predicate, RandomnessPromised)
-    return Order.SIGNED if promise.predicate.promised_at < commitment.period.end else None
-
-
-def _beacon(statements: Statements, source: DrandRound, known: Believed) -> tuple[Order | None, list[Found]]:
-    commitment, drawn = statements.commitment.predicate, statements.drawn.predicate
-    assert isinstance(commitment, WorkCommitted)
-    assert isinstance(drawn, PacketsDrawn)
-    if drawn.promise is not None or commitment.promise is not None:
-        # Else a verifier could keep whichever of promise and beacon draws what it wants.
-        return None, [Found(fault=Fault.PROMISE_OTHER, detail="a promise was made, and a beacon was used instead")]
-    chain = (CHAINS if known.chains is None else known.chains).get(source.chain)
-    if chain is None:
-        return None, [Found(fault=Fault.CHAIN_UNKNOWN, detail=f"the chain {source.chain[:12]}… is not believed")]
-    found: list[Found] = []
-    expected = round_for(commitment, chain)
-    if source.round != expected:
-        found.append(Found(fault=Fault.ROUND_OTHER, detail=f"round {source.round}, where the rule gives {expected}"))
-    if not round_verifies(chain, source.round, source.signature):
-        detail = f"the signature is not that of round {source.round} of {chain.name}"
-        found.append(Found(fault=Fault.BEACON_FALSE, detail=detail))
-    made = chain.time_of(expected)
-    if source.received_at >= made:
-        found.append(Found(fault=Fault.COMMITTED_LATE, detail=_late(source.received_at, made)))
-    if drawn.drawn_at < made:
-        found.append(Found(fault=Fault.DRAW_BEFORE, detail="it was drawn before its round was made"))
-    return Order.BEACON, found
-
-
-def _late(received: datetime, made: datetime) -> str:
-    return f"received at {received:%Y-%m-%d %H:%M:%S} UTC, when the round of {made:%Y-%m-%d %H:%M:%S} UTC was known"
+    fixed = Fixed(
+        statement=statements.commitment,
+        noun="commitment",
+        promise=commitment.promise,
+        by=commitment.period.end,
+        round_in=partial(round_for, commitment),
+    )
+    believed = Known(chains=known.chains, logged=known.logged)
+    order, faults = fixed_before(randomness.source, fixed, drawn, statements.promise, believed)
+    return order, [Found(fault=Fault(kind.value), detail=detail) for kind, detail in faults]
 
 
 def _packets(drawn: PacketsDrawn, listed: PacketList, points: Sequence[int]) -> list[Found]:

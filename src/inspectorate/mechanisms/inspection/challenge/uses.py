@@ -17,11 +17,10 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
-from inspectorate.drawing.sources import Revealed
-from inspectorate.errors import EvidenceError
-from inspectorate.evidence import PacketsDrawn, RandomnessPromised, VerifiedStatement, WorkCommitted
-from inspectorate.evidence.subjects import subject_bytes, subject_digest
+from inspectorate.evidence import PacketsDrawn, VerifiedStatement, WorkCommitted
+from inspectorate.evidence.fair import passed_over, secrets_of
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Found
 from inspectorate.mechanisms.inspection.challenge.promise import parse_randomness
 
@@ -48,14 +47,16 @@ def check_uses(
         ]
         marks += [
             (Fault.SECRET_REUSED, mark, "uses a promise or a secret a second time")
-            for mark in _secrets(draw, by_digest, payload)
+            for mark in secrets_of(draw, said, by_digest, partial(parse_randomness, where="randomness"), payload)
         ]
         for fault, mark, detail in marks:
             if mark in seen:
                 found.append(Found(fault=fault, detail=detail, statement=draw.digest))
             seen.setdefault(mark, draw.digest)
         if said.promise in by_digest and said.commitment not in naming:
-            found += _skipped(draw, by_digest, used)
+            skipped = passed_over(said, by_digest, used)
+            if skipped:
+                found.append(Found(fault=Fault.PROMISE_SKIPPED, detail=skipped, statement=draw.digest))
         if said.promise is not None:
             used.add(said.promise)
     return tuple(found)
@@ -108,47 +109,12 @@ def _broken(statement: VerifiedStatement, detail: str) -> Found:
     return Found(fault=Fault.CHAIN_BROKEN, detail=detail, statement=statement.digest)
 
 
-def _secrets(
-    draw: VerifiedStatement, promises: Mapping[str, VerifiedStatement], payload: Callable[[str], bytes]
-) -> Iterator[tuple[str, ...]]:
-    """Marks that no other draw may have: the promise, what it fixes, and the secret itself."""
-    said = _as_drawn(draw)
-    if said.promise is not None:
-        yield "promise", said.promise
-    try:
-        if said.promise is not None and said.promise in promises:
-            yield "digest", subject_digest(promises[said.promise], "secret")
-        source = parse_randomness(subject_bytes(draw, "randomness", payload), where="randomness").source
-    except EvidenceError:
-        return  # `judge.check_draw` names it
-    if isinstance(source, Revealed):
-        yield "secret", source.promise.secret
-
-
-def _skipped(draw: VerifiedStatement, promises: Mapping[str, VerifiedStatement], used: set[str]) -> Iterator[Found]:
-    said = _as_drawn(draw)
-    assert said.promise is not None
-    mine = _as_promised(promises[said.promise])
-    for digest, statement in promises.items():
-        other = _as_promised(statement)
-        older = (other.promised_at, digest) < (mine.promised_at, said.promise)
-        if (other.by, other.reporter) == (mine.by, mine.reporter) and older and digest not in used:
-            detail = f"the promise of {other.promised_at:%Y-%m-%d %H:%M:%S} UTC was open and passed over"
-            yield Found(fault=Fault.PROMISE_SKIPPED, detail=detail, statement=draw.digest)
-            return
-
-
 def _drawn_key(statement: VerifiedStatement) -> tuple[object, ...]:
     return _as_drawn(statement).drawn_at, statement.digest
 
 
 def _as_drawn(statement: VerifiedStatement) -> PacketsDrawn:
     assert isinstance(statement.predicate, PacketsDrawn)
-    return statement.predicate
-
-
-def _as_promised(statement: VerifiedStatement) -> RandomnessPromised:
-    assert isinstance(statement.predicate, RandomnessPromised)
     return statement.predicate
 
 

@@ -27,9 +27,9 @@ CELLS_MAX = 40_000
 CHUNK = 1 << 16
 
 _UNREADABLE = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
-"""What the library of zips raises on broken ones."""
+"""What the library of zips raises on broken ones; the third last, among others, for a compression that it does not have."""
 
 _ALLOWED = re.compile(
     r"^(\[Content_Types\]\.xml|_rels/\.rels|docProps/(app|core|custom)\.xml|docProps/thumbnail\.(jpeg|png|wmf)"

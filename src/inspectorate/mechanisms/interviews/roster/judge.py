@@ -1,31 +1,22 @@
 """Whether a roster can be drawn from, and whether a draw was fair to both sides. Faults are data: nothing in a payload raises.
 
-Order of times. That the promise came before the roster is believed on, in this order:
-
-1. **A digest**: the draw names the roster, and the roster names the promise. A digest of something not yet made cannot be named.
-2. **The ledger**, where both stand in it: the smaller index came first.
-3. **Signed times**: the promise's is the verifier's word, `committed_at` the prover's. `Draw.order` says that only they stand
-   behind it.
-
-With a beacon there is no secret, but the round must not be known when the roster is committed to, and nobody may choose among
-rounds: it is the first at or after `committed_at` and `COMMIT_WITHIN_S`. The prover states the former, the verifier states when it
-had the roster; each would harm itself by a false word.
+What came before what is judged by `evidence.fair`. The round of a beacon is the first at or after `committed_at` and
+`COMMIT_WITHIN_S`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
+from functools import partial
 
-from inspectorate.drawing.beacon import round_verifies
 from inspectorate.drawing.chain import Chain
-from inspectorate.drawing.chains import CHAINS
-from inspectorate.drawing.sources import DrandRound, Randomness, Revealed, seed_of
+from inspectorate.drawing.sources import Randomness, seed_of
 from inspectorate.errors import EvidenceError
-from inspectorate.evidence import IntervieweesDrawn, RandomnessPromised, RosterCommitted, VerifiedStatement
-from inspectorate.evidence.subjects import subject_bytes, subject_digest
+from inspectorate.evidence import IntervieweesDrawn, RosterCommitted, VerifiedStatement
+from inspectorate.evidence.fair import Fixed, Known, Order, fixed_before
+from inspectorate.evidence.subjects import subject_bytes
 from inspectorate.mechanisms.interviews.roster import draw as drawing
 from inspectorate.mechanisms.interviews.roster import reference
 from inspectorate.mechanisms.interviews.roster.faults import Fault, Found
@@ -33,18 +24,6 @@ from inspectorate.mechanisms.interviews.roster.listed import RosterList, parse_r
 from inspectorate.mechanisms.interviews.roster.opening import Asked
 from inspectorate.mechanisms.interviews.roster.replacing import Chained, Link, chained
 from inspectorate.mechanisms.interviews.roster.selection import Selection, parse_randomness, sizes_of
-
-
-class Order(StrEnum):
-    """On what it is believed that the randomness was fixed before, and unknown at, the roster."""
-
-    NAMED = "named"
-    """The roster names the promise by digest."""
-    LEDGER = "ledger"
-    SIGNED = "signed"
-    """Signed times alone."""
-    BEACON = "beacon"
-    """The round was made after the verifier had the roster, on the verifier's word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,78 +191,16 @@ def _as_drawn(drawn: IntervieweesDrawn, listed: RosterList, chosen: Mapping[str,
 def _source(
     statements: Statements, randomness: Randomness[Selection], known: Believed
 ) -> tuple[Order | None, list[Found]]:
-    match randomness.source:
-        case DrandRound() as source:
-            return _beacon(statements, source, known)
-        case revealed:
-            return _revealed(statements, revealed, known)
-
-
-def _revealed(statements: Statements, source: Revealed[Selection], known: Believed) -> tuple[Order | None, list[Found]]:
     said, drawn = statements.roster.predicate, statements.drawn.predicate
     assert isinstance(said, RosterCommitted)
     assert isinstance(drawn, IntervieweesDrawn)
-    promise = statements.promise
-    if promise is None or drawn.promise != promise.digest or not isinstance(promise.predicate, RandomnessPromised):
-        return None, [Found(fault=Fault.PROMISE_MISSING, detail="the promise behind the revealed secret is not there")]
-    found: list[Found] = []
-    promised = promise.predicate
-    if (promised.by, promised.reporter) != (drawn.by, drawn.reporter):
-        detail = f"the promise is by {promised.by} for {promised.reporter}"
-        found.append(Found(fault=Fault.PROMISE_OTHER, detail=detail))
-    try:
-        if subject_digest(promise, "secret") != source.promise.digest:
-            found.append(Found(fault=Fault.SECRET_OTHER, detail="the revealed secret and selection were not promised"))
-    except EvidenceError as fault:
-        found.append(Found(fault=Fault.SECRET_OTHER, detail=str(fault)))
-    order = _order(statements.roster, said, promise, known.logged)
-    if order is None:
-        named = said.promise is not None
-        kind = Fault.PROMISE_OTHER if named else Fault.PROMISE_AFTER
-        detail = "the roster names another promise" if named else "the promise is not shown to come before the roster"
-        found.append(Found(fault=kind, detail=detail))
-    return order, found
-
-
-def _order(
-    statement: VerifiedStatement,
-    said: RosterCommitted,
-    promise: VerifiedStatement,
-    logged: Mapping[str, int] | None,
-) -> Order | None:
-    """Why the promise is believed to come before the roster; none if it is not."""
-    if said.promise is not None:
-        return Order.NAMED if said.promise == promise.digest else None
-    if logged is not None and statement.digest in logged and promise.digest in logged:
-        return Order.LEDGER if logged[promise.digest] < logged[statement.digest] else None
-    assert isinstance(promise.predicate, RandomnessPromised)
-    return Order.SIGNED if promise.predicate.promised_at < said.committed_at else None
-
-
-def _beacon(statements: Statements, source: DrandRound[Selection], known: Believed) -> tuple[Order | None, list[Found]]:
-    said, drawn = statements.roster.predicate, statements.drawn.predicate
-    assert isinstance(said, RosterCommitted)
-    assert isinstance(drawn, IntervieweesDrawn)
-    if drawn.promise is not None or said.promise is not None:
-        # Else a verifier could keep whichever of promise and beacon draws whom it wants.
-        return None, [Found(fault=Fault.PROMISE_OTHER, detail="a promise was made, and a beacon was used instead")]
-    chain = (CHAINS if known.chains is None else known.chains).get(source.chain)
-    if chain is None:
-        return None, [Found(fault=Fault.CHAIN_UNKNOWN, detail=f"the chain {source.chain[:12]}… is not believed")]
-    found: list[Found] = []
-    expected = round_for(said, chain)
-    if source.round != expected:
-        found.append(Found(fault=Fault.ROUND_OTHER, detail=f"round {source.round}, where the rule gives {expected}"))
-    if not round_verifies(chain, source.round, source.signature):
-        detail = f"the signature is not that of round {source.round} of {chain.name}"
-        found.append(Found(fault=Fault.BEACON_FALSE, detail=detail))
-    made = chain.time_of(expected)
-    if source.received_at >= made:
-        found.append(Found(fault=Fault.COMMITTED_LATE, detail=_late(source.received_at, made)))
-    if drawn.drawn_at < made:
-        found.append(Found(fault=Fault.DRAW_BEFORE, detail="it was drawn before its round was made"))
-    return Order.BEACON, found
-
-
-def _late(received: datetime, made: datetime) -> str:
-    return f"received at {received:%Y-%m-%d %H:%M:%S} UTC, when the round of {made:%Y-%m-%d %H:%M:%S} UTC was known"
+    fixed = Fixed(
+        statement=statements.roster,
+        noun="roster",
+        promise=said.promise,
+        by=said.committed_at,
+        round_in=partial(round_for, said),
+    )
+    believed = Known(chains=known.chains, logged=known.logged)
+    order, faults = fixed_before(randomness.source, fixed, drawn, statements.promise, believed)
+    return order, [Found(fault=Fault(kind.value), detail=detail) for kind, detail in faults]

@@ -15,11 +15,10 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
-from inspectorate.drawing.sources import Revealed
-from inspectorate.errors import EvidenceError
-from inspectorate.evidence import IntervieweesDrawn, RandomnessPromised, RosterCommitted, VerifiedStatement
-from inspectorate.evidence.subjects import subject_bytes, subject_digest
+from inspectorate.evidence import IntervieweesDrawn, RosterCommitted, VerifiedStatement
+from inspectorate.evidence.fair import passed_over, secrets_of
 from inspectorate.mechanisms.interviews.roster.faults import Fault, Found
 from inspectorate.mechanisms.interviews.roster.selection import parse_randomness
 
@@ -89,46 +88,18 @@ def check_uses(
             what = "replaces the same people" if said.replaces else "draws from a roster"
             found.append(Found(fault=Fault.REDRAWN, detail=f"{what} a second time", statement=draw.digest))
         first.setdefault(key, (draw.digest, said.roster))
-        for mark in _secrets(draw, by_digest, payload):
+        for mark in secrets_of(draw, said, by_digest, partial(parse_randomness, where="randomness"), payload):
             # One secret may draw again from its roster, to replace; `judge.check_draw` sees to it that nobody is chosen.
             if first.setdefault(mark, (draw.digest, said.roster))[1] != said.roster:
                 detail = "uses a promise or a secret for a second roster"
                 found.append(Found(fault=Fault.SECRET_REUSED, detail=detail, statement=draw.digest))
         if said.promise in by_digest and said.roster not in naming:
-            found += _skipped(draw, by_digest, used)
+            skipped = passed_over(said, by_digest, used)
+            if skipped:
+                found.append(Found(fault=Fault.PROMISE_SKIPPED, detail=skipped, statement=draw.digest))
         if said.promise is not None:
             used.add(said.promise)
     return tuple(found)
-
-
-def _secrets(
-    draw: VerifiedStatement, promises: Mapping[str, VerifiedStatement], payload: Callable[[str], bytes]
-) -> Iterator[tuple[str, ...]]:
-    """Marks that no draw from another roster may have: the promise, what it fixes, and the secret itself."""
-    said = _as_drawn(draw)
-    if said.promise is not None:
-        yield "promise", said.promise
-    try:
-        if said.promise is not None and said.promise in promises:
-            yield "digest", subject_digest(promises[said.promise], "secret")
-        source = parse_randomness(subject_bytes(draw, "randomness", payload), where="randomness").source
-    except EvidenceError:
-        return  # `judge.check_draw` names it
-    if isinstance(source, Revealed):
-        yield "secret", source.promise.secret
-
-
-def _skipped(draw: VerifiedStatement, promises: Mapping[str, VerifiedStatement], used: set[str]) -> Iterator[Found]:
-    said = _as_drawn(draw)
-    assert said.promise is not None
-    mine = _as_promised(promises[said.promise])
-    for digest, statement in promises.items():
-        other = _as_promised(statement)
-        older = (other.promised_at, digest) < (mine.promised_at, said.promise)
-        if (other.by, other.reporter) == (mine.by, mine.reporter) and older and digest not in used:
-            detail = f"the promise of {other.promised_at:%Y-%m-%d %H:%M:%S} UTC was open and passed over"
-            yield Found(fault=Fault.PROMISE_SKIPPED, detail=detail, statement=draw.digest)
-            return
 
 
 def _as_roster(statement: VerifiedStatement) -> RosterCommitted:
@@ -138,9 +109,4 @@ def _as_roster(statement: VerifiedStatement) -> RosterCommitted:
 
 def _as_drawn(statement: VerifiedStatement) -> IntervieweesDrawn:
     assert isinstance(statement.predicate, IntervieweesDrawn)
-    return statement.predicate
-
-
-def _as_promised(statement: VerifiedStatement) -> RandomnessPromised:
-    assert isinstance(statement.predicate, RandomnessPromised)
     return statement.predicate

@@ -27,12 +27,12 @@ from pydantic import Field, StringConstraints
 
 from inspectorate.canonical import Identifier, Record, parse_canonical
 from inspectorate.errors import EvidenceError
+from inspectorate.evidence.exchange import read_plain
 from inspectorate.mechanisms.whistleblowing.intake.disk import (
     allocate,
     cannot_write,
     make_durable,
     read_blocks,
-    read_plain,
     write_durably,
 )
 from inspectorate.mechanisms.whistleblowing.sealing.blocks import COMMITMENT_BYTES, Shape

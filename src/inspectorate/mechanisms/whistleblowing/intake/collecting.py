@@ -23,10 +23,11 @@ from pathlib import Path
 
 from inspectorate.canonical import digest_of
 from inspectorate.errors import EnvironmentError_, EvidenceError
+from inspectorate.evidence.exchange import read_plain
 from inspectorate.keys import PublicKey
 from inspectorate.mechanisms.whistleblowing.intake.batch import name_of
 from inspectorate.mechanisms.whistleblowing.intake.closing import CLOSING_BYTES_MAX, Closing, context_of, read_closing
-from inspectorate.mechanisms.whistleblowing.intake.disk import read_plain, write_durably
+from inspectorate.mechanisms.whistleblowing.intake.disk import write_durably
 from inspectorate.mechanisms.whistleblowing.intake.receipts import NAMED_BYTES, Given
 from inspectorate.mechanisms.whistleblowing.intake.volume import Paths
 from inspectorate.mechanisms.whistleblowing.sealing.blocks import COMMITMENT_BYTES

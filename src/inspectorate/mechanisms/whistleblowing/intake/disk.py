@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,21 +66,6 @@ def allocate(path: Path, size_bytes: int) -> bool:
         path.unlink(missing_ok=True)
         return False
     return True
-
-
-def read_plain(path: Path, limit: int) -> bytes:
-    """A plain file, never through a link, up to a size. Raises `EvidenceError`."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb", closefd=True) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise EvidenceError("is no plain file", where=str(path))
-            data = file.read(limit + 1)
-    except OSError as fault:
-        raise EvidenceError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if len(data) > limit:
-        raise EvidenceError(f"is larger than {limit} bytes", where=str(path))
-    return data
 
 
 def read_blocks(path: Path, block_bytes: int) -> Iterator[bytes]:

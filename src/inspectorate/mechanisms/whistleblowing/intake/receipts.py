@@ -1,6 +1,6 @@
 """What a source can hold against the host: the intake's signed word that certain blocks are in certain batches.
 
-A receipt holds the first 24 bytes of the commitment of each block of the report. Where the batch is closed and one of them is
+A receipt holds the first 21 bytes of the commitment of each block of the report. Where the batch is closed and one of them is
 not in its logged list, or where the batch is never closed, the receipt is proof against the host: nobody else can make one.
 
 It is also proof that its holder reported: it is given only to who asks, and a source under watch should not keep it. It says no
@@ -23,10 +23,12 @@ from inspectorate.canonical import Digest, Identifier, Record
 from inspectorate.errors import EvidenceError
 from inspectorate.keys import PublicKey, SigningKey
 from inspectorate.mechanisms.whistleblowing.intake.batch import BATCHES_MAX
-from inspectorate.mechanisms.whistleblowing.intake.signed import sign, verified
+from inspectorate.mechanisms.whistleblowing.intake.signed import put_together, sign, taken_apart, verified
 
-NAMED_BYTES = 24
-"""Of a commitment: the host would have to find two blocks that agree in 192 bits, which takes 2^96 tries."""
+NAMED_BYTES = 21
+"""Of a commitment: for every report the host would have to find two blocks that agree in 168 bits, which takes 2^84 tries. With
+more, the receipt of a report of 25 MB would not fit on a page."""
+SIGNATURE_BYTES = 64
 RECEIPT_CHARS_MAX = 32 * 1024 * 1024
 RECEIPT_BYTES_MAX = 32 * 1024 * 1024
 
@@ -41,7 +43,7 @@ class InBatch(Record):
     batch: Annotated[int, Field(ge=1, le=BATCHES_MAX)]
     header: Digest
     blocks: Annotated[str, StringConstraints(max_length=RECEIPT_CHARS_MAX)] = Field(
-        description="base64 of the first 24 bytes of each commitment, sorted"
+        description="base64 of the first 21 bytes of each commitment, sorted"
     )
 
     @property
@@ -68,7 +70,8 @@ class Receipt:
 
     def text(self) -> str:
         """For paper or a file: ASCII, lines of 64 characters."""
-        packed = base64.b64encode(zlib.compress(self.data, 9)).decode()
+        payload, signature = taken_apart(self.data)
+        packed = base64.b64encode(signature + zlib.compress(payload, 9)).decode()
         return "\n".join([_BEGIN, *textwrap.wrap(packed, _LINE), _END, ""])
 
     @classmethod
@@ -77,13 +80,14 @@ class Receipt:
         lines = [line.strip() for line in text[:RECEIPT_CHARS_MAX].splitlines()]
         try:
             body = lines[lines.index(_BEGIN) + 1 : lines.index(_END)]
+            packed = base64.b64decode("".join(body), validate=True)
             unpacker = zlib.decompressobj()
-            data = unpacker.decompress(base64.b64decode("".join(body), validate=True), RECEIPT_BYTES_MAX)
+            payload = unpacker.decompress(packed[SIGNATURE_BYTES:], RECEIPT_BYTES_MAX)
         except (ValueError, binascii.Error, zlib.error):
             raise EvidenceError("holds no receipt", where=where, remedy="give all its lines") from None
         if not unpacker.eof:
             raise EvidenceError("holds no whole receipt, or one larger than any", where=where)
-        return cls(data)
+        return cls(put_together(payload, packed[:SIGNATURE_BYTES], _KIND))
 
     def given(self, key: PublicKey, *, where: str) -> Given:
         """What it says, if the intake signed it. Raises `EvidenceError`."""

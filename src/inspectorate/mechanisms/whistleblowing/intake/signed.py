@@ -25,13 +25,23 @@ class _Signed(Record):
     signature: Annotated[str, Field(max_length=100)]
 
 
-def sign(record: Record, kind: str, key: SigningKey) -> bytes:
-    """The signed form of a record."""
-    payload = record.canonical_bytes()
-    signature = key.sign(pae(_TYPE + kind, payload))
+def taken_apart(data: bytes) -> tuple[bytes, bytes]:
+    """The payload and the signature of what `sign` made."""
+    signed = _Signed.model_validate_json(data)
+    return strict_base64(signed.payload), strict_base64(signed.signature)
+
+
+def put_together(payload: bytes, signature: bytes, kind: str) -> bytes:
+    """The signed form again, whether or not the signature is good."""
     return _Signed(
         kind=kind, payload=base64.b64encode(payload).decode(), signature=base64.b64encode(signature).decode()
     ).canonical_bytes()
+
+
+def sign(record: Record, kind: str, key: SigningKey) -> bytes:
+    """The signed form of a record."""
+    payload = record.canonical_bytes()
+    return put_together(payload, key.sign(pae(_TYPE + kind, payload)), kind)
 
 
 def verified(data: bytes, kind: str, key: PublicKey, *, where: str) -> object:

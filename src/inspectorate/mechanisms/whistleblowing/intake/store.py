@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Self
 
 from inspectorate.errors import EnvironmentError_, EvidenceError
+from inspectorate.evidence.exchange import read_plain
 from inspectorate.mechanisms.whistleblowing.intake.boards import (
     BOARD_BYTES_MAX,
     BoardHead,
@@ -32,7 +33,6 @@ from inspectorate.mechanisms.whistleblowing.intake.boards import (
     read_board,
     replies_on,
 )
-from inspectorate.mechanisms.whistleblowing.intake.disk import read_plain
 from inspectorate.mechanisms.whistleblowing.intake.receipts import Receipt, make_receipt
 from inspectorate.mechanisms.whistleblowing.intake.settings import Settings
 from inspectorate.mechanisms.whistleblowing.intake.submission import Refusal, Refused, Submission
@@ -225,7 +225,7 @@ class Intake:
             status = path.stat()
         except OSError:
             return None
-        stamp = (status.st_mtime_ns, status.st_size)
+        stamp = (status.st_ino, status.st_mtime_ns)
         known = self._boards.get(office)
         if known is None or known[0] != stamp:
             try:

@@ -41,6 +41,9 @@ LimitCORE=0
 ProtectSystem=strict
 ReadWritePaths={folder}{log}
 TemporaryFileSystem=/tmp:ro /var/tmp:ro
+# The folder of its socket, which the group of this user enters: tor is in it.
+RuntimeDirectory=inspectorate-intake
+RuntimeDirectoryMode=0750
 ProtectHome=true
 PrivateDevices=true
 ProtectProc=invisible

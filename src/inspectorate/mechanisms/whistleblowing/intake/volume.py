@@ -29,6 +29,7 @@ from typing import Self
 
 from inspectorate.canonical import digest_of, parse_canonical
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError, InspectorateError
+from inspectorate.evidence.exchange import read_plain
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.whistleblowing.intake.batch import NEXT, NONCE_BYTES, Batch, BatchHeader, name_of, prepare
 from inspectorate.mechanisms.whistleblowing.intake.closing import (
@@ -40,14 +41,7 @@ from inspectorate.mechanisms.whistleblowing.intake.closing import (
     read_closing,
     sign_closing,
 )
-from inspectorate.mechanisms.whistleblowing.intake.disk import (
-    cannot_write,
-    lock,
-    make_durable,
-    move,
-    read_plain,
-    write_durably,
-)
+from inspectorate.mechanisms.whistleblowing.intake.disk import cannot_write, lock, make_durable, move, write_durably
 from inspectorate.mechanisms.whistleblowing.intake.settings import SETTINGS_BYTES_MAX, Settings
 from inspectorate.mechanisms.whistleblowing.intake.submission import Placed
 from inspectorate.mechanisms.whistleblowing.sealing.blocks import COMMITMENT_BYTES, Sealer
@@ -136,6 +130,9 @@ class Volume:
         self._last = 0
         self._last_end: datetime | None = None
         self._unlogged: list[int] = []
+        self._fixed = 0
+        self._over = 0
+        """The batch that is being closed. It takes nothing more, even where a step of closing fails and is made again."""
         self._lock = lock(folder / LOCK)
         self.ready = False
         """Whether the next batch has its room."""
@@ -169,9 +166,9 @@ class Volume:
         if len(parts) > count:
             raise ValueError(f"a tick has room for {count} parts, not {len(parts)}")
         batch = self.batch
-        if batch.room < count:
+        if batch.room < count or self._over == batch.number:
             raise EnvironmentError_(
-                "has no room for the next batch", where=str(self.folder), remedy="free room on the disk"
+                "a batch is over, and the next cannot begin", where=str(self.folder), remedy="free room on the disk"
             )
         sealer = Sealer(batch.shape)
         order = list(range(count))
@@ -189,9 +186,10 @@ class Volume:
         """
         batch = self.batch
         started = batch.header.started_at
-        over = now >= started + timedelta(seconds=self.settings.batch_s)
+        over = self._over == batch.number or now >= started + timedelta(seconds=self.settings.batch_s)
         if (over or batch.room < self.settings.blocks_per_tick) and self._prepare():
-            self._fix(batch, now)
+            if self._fixed != batch.number:
+                self._fix(batch, now)
             self._begin(now)
         self._publish_all()
         self._prepare()
@@ -268,6 +266,7 @@ class Volume:
 
     def _fix(self, batch: Batch, now: datetime) -> None:
         """Sign what a batch holds: it takes nothing more."""
+        self._over = batch.number
         paths = Paths(self._batches, batch.number)
         data = list_of(batch.commitments)
         start = batch.header.started_at
@@ -281,6 +280,7 @@ class Volume:
         write_durably(paths.closing, signed)
         self._previous, self._last_end = digest_of(signed), end
         self._unlogged.append(batch.number)
+        self._fixed = batch.number
 
     def _publish_all(self) -> None:
         """Log what is signed, in order, and move it to where offices collect it. What cannot be logged now waits."""

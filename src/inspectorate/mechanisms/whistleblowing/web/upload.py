@@ -90,6 +90,8 @@ class FormReader:
         self._empty_input: FileBegins | None = None
         """A file input in which nothing was chosen, unless bytes follow."""
         self._ended = False
+        self._opening = b"--" + boundary
+        """What must come first. The parser passes over some of what could stand before it, depending on how it is cut."""
         self._parser = MultipartParser(
             boundary,
             {
@@ -108,6 +110,10 @@ class FormReader:
 
     def feed(self, data: bytes) -> list[Event]:
         """What these bytes bring of files. Raises `Refused`."""
+        first = min(len(self._opening), len(data))
+        if data[:first] != self._opening[:first]:
+            raise Refused(400, Trouble.UNREADABLE)
+        self._opening = self._opening[first:]
         try:
             self._parser.write(data)
         except FormParserError:
