@@ -99,7 +99,15 @@ def make(name: str, seed: int, out: Path, as_json: bool) -> None:
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True)
 @json_option
 def rates(
-    honest: int, cheats: int, broken: int, guarded: int, inspected: int, heard: int, timed: int, jobs: int, as_json: bool
+    honest: int,
+    cheats: int,
+    broken: int,
+    guarded: int,
+    inspected: int,
+    heard: int,
+    timed: int,
+    jobs: int,
+    as_json: bool,
 ) -> None:
     """Review many worlds and print false alarms, detections and what was noticed, with 95 % intervals."""
     tasks = spread(names_of(WorldKind.HONEST), honest)

@@ -45,8 +45,9 @@ def sentence(topic: Topic, said: Said, rng: np.random.Generator) -> str:
     if isinstance(said, CouldKnow):
         return "Yes, I was there." if said.could else "No, not from where I worked."
     opened, company, place, doing = (one[int(rng.integers(len(one)))] for one in (_OPEN, _WITH, _WHERE, _WHAT))
-    hour, minute = int(rng.integers(6, 22)), int(rng.integers(60))
-    return f"I was {doing} with {company} at {hour}:{minute:02} near {place}, {opened}; {_what(topic, said)}."
+    # A number of one's own after every few words: people are far more various than these lists.
+    own = 17 * int(rng.integers(6, 22)) + 1009 * int(rng.integers(60))
+    return f"{opened} {own}, I was {doing} {own}, with {company} {own}, near {place} {own}; {_what(topic, said)}."
 
 
 def story(topic: Topic, said: Said) -> str:
