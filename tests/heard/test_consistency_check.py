@@ -287,9 +287,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert "cannot all be right" in came.output
     assert "simulated answers" in came.output
     assert Checked.model_validate_json(out.read_bytes()).calibration in made.output
-    dropped = run.invoke(
-        interview, ["check", str(sheet), "--calibration", str(agreed), "--leave-out", "nothing"]
-    )
+    dropped = run.invoke(interview, ["check", str(sheet), "--calibration", str(agreed), "--leave-out", "nothing"])
     assert isinstance(dropped.exception, InputError), "the group above prints it and exits 2"
     assert "there is no statement nothing" in str(dropped.exception)
     sheet.write_bytes(b"[]")

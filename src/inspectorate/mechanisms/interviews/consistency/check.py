@@ -182,7 +182,7 @@ def contradiction(system: System, conflict: Conflict, p_value: float) -> Contrad
     others = [system.rows[n].statement for n in conflict.others]
     numbers = sorted({number for row in rows for number, _ in row.terms})
     topics = [system.topics[number] for number in numbers]
-    against = against_of([*rows, *(system.rows[n] for n in conflict.others)])
+    against = against_of(rows)
     missed = 1.0
     for one in said:
         missed *= 1 - one.miss_probability
