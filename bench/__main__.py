@@ -15,7 +15,7 @@ BENCHMARKS = (
     "code_review",
     "intake_sealing",
     "heard_leads",
-    "cases",
+    "case_files",
     "interview_draws",
     "interview_consistency", "intake_load",
 )  # fmt: skip

@@ -14,7 +14,7 @@ takes one from another. So:
    to every office, so that each can sign it; other cases give other noise, so that two drafts taken apart tell no more than both.
 
 Suppression alone is not enough here: with a known total, or with made-up reports that fill a cell to just below the limit, it gives
-counts back. What is lost is exactness: a count is off by more than 6 once in 26 times (`python -m bench cases`).
+counts back. What is lost is exactness: a count is off by more than 6 once in 26 times (`python -m bench case_files`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What case handling's figures rest on: `python -m bench cases [--folder DIR]`.
+"""What case handling's figures rest on: `python -m bench case_files [--folder DIR]`.
 
     noise     how far a published count is off, and how often an empty cell is shown
     attack    how often somebody who made up all other reports guesses rightly whether one more is there
