@@ -89,6 +89,8 @@ class Outcome:
     opened: int = 0
     blocks: int = 0
     dummies: int = 0
+    rhythm: list[float] = field(default_factory=list)
+    """Blocks of each batch, as a share of those due in its time. The last batches had no reports, one had the kill."""
     lost: list[int] = field(default_factory=list)
     differ: list[int] = field(default_factory=list)
 
@@ -352,6 +354,8 @@ def compare(load: Load, place: Place, outcome: Outcome) -> None:
     for batch in sorted(expected.log):
         got = collect(place.box / "closed", batch, place.folder / "office", expected)
         outcome.missing += len(got.missing)
+        due = got.closing.period.duration_s / load.tick_s * load.blocks_per_tick
+        outcome.rhythm.append(got.closing.blocks / due)
         (place.box / "closed" / f"{batch:010d}.blocks").unlink()
         sealed = collected_batch(place.folder / "office", batch, expected)
         given.append((sealed, [own_shares(sealed, place.identities[at]) for at in (0, 2)]))
@@ -417,6 +421,7 @@ def main() -> int:
     print(
         f"opened {outcome.opened} by two of three offices, from {outcome.blocks} blocks of which {outcome.dummies} dummies"
     )
+    print("blocks of each batch against those due in its time: " + " ".join(f"{one:.1%}" for one in outcome.rhythm))
     print(
         f"blocks missing: {outcome.missing}; reports answered for and lost: {len(outcome.lost)}; different: {len(outcome.differ)}"
     )

@@ -14,12 +14,15 @@ from click.testing import CliRunner, Result
 
 from inspectorate.cli.intake import intake as group
 from inspectorate.errors import EvidenceError, InputError, InspectorateError
-from inspectorate.keys import SigningKey
+from inspectorate.evidence import IntakeCollected
+from inspectorate.evidence.exchange import Exchange
+from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.ledger import KeyKind, Log, VerifierKey
 from inspectorate.mechanisms.whistleblowing.intake.boards import read_board
 from inspectorate.mechanisms.whistleblowing.intake.card import Card
 from inspectorate.mechanisms.whistleblowing.intake.store import Intake
 from inspectorate.mechanisms.whistleblowing.intake.unit import service_unit
+from inspectorate.mechanisms.whistleblowing.observe import observe_intakes
 from inspectorate.mechanisms.whistleblowing.sealing.offices import read_identity
 from inspectorate.mechanisms.whistleblowing.sealing.phrases import Phrase
 
@@ -125,6 +128,18 @@ def test_a_unit_carries_no_odd_path(path: str) -> None:
         service_unit("house", Path(path), Path("/usr/bin/inspectorate"))
 
 
+def assert_a_review_finds_them(place: Path) -> None:
+    """What a review sees of the statements that `collect` makes."""
+    anchors = TrustAnchors.read(place / "anchors.yaml")
+    stated = [pair for name in "abc" for pair in Exchange(place / f"st-{name}", anchors=anchors).of(IntakeCollected)]
+    (seen,) = observe_intakes(stated)
+    assert seen.id == "house"
+    assert seen.faults == ()
+    assert [(one.number, sorted(one.collected)) for one in seen.batches] == [
+        (number, ["office-a", "office-b", "office-c"]) for number in (1, 2)
+    ]
+
+
 def test_the_whole_way_of_a_batch(place: Path) -> None:
     """Collect, check, release, open, answer, read the answer, delete: in one row, since each needs the one before."""
     closed = place / "store" / "closed"
@@ -132,6 +147,7 @@ def test_the_whole_way_of_a_batch(place: Path) -> None:
         got = said("collect", closed, *collecting(place, name))
         assert [(one["batch"], one["missing"]) for one in got["batches"]] == [(1, 0), (2, 0)]  # type: ignore[attr-defined]
     assert isinstance(fault("collect", closed, *collecting(place, "a")), InputError)
+    assert_a_review_finds_them(place)
     held = said("verify", closed, "--receipt", place / "receipt", *log_options(place))
     assert held["receipt"] == "held"
     assert said("verify", place / "got-a", *log_options(place))["batches"]

@@ -238,6 +238,8 @@ def _value(value: str | float | None, unit: str) -> str:
         return "not known"
     if isinstance(value, str):
         return _text(value)
+    if not unit and value.is_integer() and abs(value) < 1e9:
+        return f"{value:,.0f}"
     return words.rate(value, words.clipped(visible(unit), 20)) if math.isfinite(value) else "not known"
 
 

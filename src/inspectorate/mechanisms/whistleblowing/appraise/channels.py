@@ -223,7 +223,7 @@ def _exhibit(intakes: Iterable[IntakeSeen]) -> Exhibit:
             one.id,
             float(batch.number),
             f"{batch.period.start:%Y-%m-%d %H:%M:%S}",
-            f"{batch.period.end:%Y-%m-%d %H:%M:%S}",
+            batch.period.duration_s,
             float(batch.blocks),
             float(len(batch.collected)),
         )
@@ -234,6 +234,6 @@ def _exhibit(intakes: Iterable[IntakeSeen]) -> Exhibit:
         id="intake-batches",
         title="Batches that offices collected",
         kind=ExhibitKind.TABLE,
-        columns=("intake", "batch", "from", "until", "blocks", "offices"),
+        columns=("intake", "batch", "from", "lasts_s", "blocks", "offices"),
         rows=tuple(rows[: reference.ROWS_MAX]),
     )
