@@ -19,7 +19,6 @@ import resource
 from pathlib import Path
 
 PR_SET_DUMPABLE = 4
-PR_GET_DUMPABLE = 3
 PR_SET_NO_NEW_PRIVS = 38
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 """prctl(2), mlockall(2). Pages are locked as they are first used, so that no room is taken for what never is."""

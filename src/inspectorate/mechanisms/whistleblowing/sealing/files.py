@@ -29,7 +29,6 @@ from inspectorate.mechanisms.whistleblowing.sealing.stream import REPORT_ID_BYTE
 from inspectorate.quantities import Period
 
 BLOCK_BYTES = 65_536
-SEALED_MEDIA_TYPE = "application/vnd.inspectorate.sealed-report"
 HEADER_BYTES_MAX = 64 * 1024
 READ_BYTES = 1 << 16
 BLOCKS_MAX = 10**8
