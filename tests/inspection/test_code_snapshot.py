@@ -171,6 +171,22 @@ def test_limits_hold(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         read_snapshot(folder)
 
 
+@pytest.mark.parametrize("place", ["header", "content"])
+def test_a_member_that_is_damaged_where_only_its_reader_sees_it_is_refused(
+    folder: Path, tmp_path: Path, place: str
+) -> None:
+    path = zip_of(folder, tmp_path / "damaged.zip")
+    with zipfile.ZipFile(path) as archive:
+        last = max(archive.infolist(), key=lambda member: member.header_offset)
+    data = bytearray(path.read_bytes())
+    # Of a local header 30 bytes are fixed; the name and the content follow.
+    at = last.header_offset + (1 if place == "header" else 30 + len(last.orig_filename) + last.compress_size // 2)
+    data[at] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(EvidenceError, match="no readable archive"):
+        read_snapshot(path)
+
+
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), form=st.sampled_from(["tar", "zip"]))
 def test_a_damaged_archive_is_refused_or_reads_as_other_files(

@@ -15,8 +15,9 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Self, TypeVar, cast
 
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.mechanisms.inspection.code import reference
@@ -31,6 +32,7 @@ from inspectorate.mechanisms.inspection.code.snapshot import (
 FAULTS = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, OSError)
 """What the standard library raises on archives that are none, or that ask for what it does not do."""
 SYSTEM_UNIX = 3
+Read = TypeVar("Read")
 HEADER_BYTES_MAX = 64 * reference.CHUNK_BYTES
 PACKED: dict[bytes, Callable[[Path], IO[bytes]]] = {
     b"\x1f\x8b": lambda path: cast("IO[bytes]", gzip.open(path, "rb")),  # noqa: SIM115 - the caller closes it
@@ -55,8 +57,36 @@ def files_of(path: Path) -> Iterator[Found]:
     return _guarded(path)
 
 
+class _Member:
+    """One member as it is read: whoever reads it is outside of `_guarded`, and its faults are translated here."""
+
+    def __init__(self, opened: Callable[[], BinaryIO], where: str) -> None:
+        self._where = where
+        self._file = self._translated(opened)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int = -1) -> bytes:
+        return self._translated(lambda: self._file.read(size))
+
+    def _translated(self, act: Callable[[], Read]) -> Read:
+        try:
+            return act()
+        except FAULTS as fault:
+            raise EvidenceError(f"is no readable archive: {str(fault)[:200]}", where=self._where) from None
+
+
 def _guarded(path: Path) -> Iterator[Found]:
     """Archive members, with faults of the libraries translated."""
+    for one in _members(path):
+        yield replace(one, open=lambda found=one: cast("BinaryIO", _Member(found.open, f"{path}: {found.name}")))  # type: ignore[misc]
+
+
+def _members(path: Path) -> Iterator[Found]:
     try:
         with path.open("rb") as file:
             head = file.read(8)
