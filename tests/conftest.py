@@ -27,12 +27,3 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; INSPECTORATE_DATA may say where it is")
     return folder
-
-
-LONGEST_FIRST = ("tests/lab/test_lab.py",)
-"""Files that take minutes and need a core for themselves: begun first (`make test` keeps this order), beside tests of one process
-each, and not beside those that take all cores."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
