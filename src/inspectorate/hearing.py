@@ -6,7 +6,7 @@ Rules:
   speak for the roster or for another reporter of the prover: nobody hears people about itself. What does not count is named.
 - A *lead* stands as far as enough different offices agree: the same source, clause, activity, pods, time and size. Each
   office's last word counts, and where its own words of one time differ, none does. Fewer offices: the lead is named, without
-  what it says.
+  what it says, and stays open until they close it, since the word of the others may have been left out.
 - Its step is the furthest one for which enough offices ask that step or a further one.
 - It is closed once enough offices close it for the same reason, each after it last raised it. Whoever raises it again opens it
   again.
@@ -60,9 +60,9 @@ class Leads:
     open: tuple[str, ...] = ()
     """Why not all of them are settled: open, overdue, late, confirmed, differing, kept back."""
     few: tuple[str, ...] = ()
-    """What is said of those that fewer offices raised than it takes, and of offices that say otherwise than the rest."""
+    """Of those that fewer offices raised than it takes, and closed, and of offices that say otherwise than the rest."""
     alone: tuple[str, ...] = ()
-    """The names of those that fewer offices raised than it takes."""
+    """The names of those that fewer offices raised than it takes, and closed."""
     passed_over: tuple[str, ...] = ()
     evidence_ids: tuple[str, ...] = ()
 
@@ -146,7 +146,11 @@ def _judge(name: str, raised: _Raised, closed: _Closed, terms: Needed, by: datet
     offices = sorted({said.by for _, said in raised})
     if len(offices) < terms.offices:
         text = f"lead {name}: raised by {len(offices)} of the {terms.offices} offices that it takes, and so not shown"
-        return _Judged(few=(text,), evidence_ids=ids)
+        latest = {office: max(said.raised_at for _, said in raised if said.by == office) for office in offices}
+        given_up = {said.by for _, said in closed if said.by in latest and said.closed_at > latest[said.by]}
+        # Until those who raised it close it: the word of the others may have been left out.
+        settled = given_up == set(offices)
+        return _Judged(open=() if settled else (text,), few=(text,) if settled else (), evidence_ids=ids)
     agreeing = _agreeing(last, terms.offices)
     if agreeing is None:
         text = f"lead {name}: {len(offices)} offices raised it, and differ in {_differences(last, doubled)}"

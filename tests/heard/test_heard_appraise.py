@@ -128,6 +128,17 @@ def test_without_any_kind_of_statement_something_is_missing(kind: type) -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    "kind", [RosterCommitted, RandomnessPromised, IntervieweesDrawn, RosterOpened, InterviewsHeld, AnswersChecked]
+)
+def test_any_one_statement_of_a_round_that_is_left_out_leaves_a_gap(kind: type) -> None:
+    """The other rounds would do; but what hangs from the one that is gone says that there was more."""
+    whole = evidence()
+    for gone in (one for one in whole.reports if isinstance(one.predicate, kind)):
+        less = replace(whole, reports=tuple(one for one in whole.reports if one is not gone))
+        assert appraised(STAFF, less).verdict is not Verdict.CONSISTENT
+
+
 def _spoken_by_offices(one: VerifiedStatement) -> bool:
     return getattr(one.predicate, "by", None) in OFFICES
 

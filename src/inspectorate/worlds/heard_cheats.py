@@ -164,14 +164,12 @@ _LEADS = (
     HeardAttack(
         name="lead-single",
         description="a single office raises a lead: it is named, and not shown",
-        verdict=Verdict.CONSISTENT,
         words="raised by 1 of the 2 offices",
         amends=does.lead(Activity.EXCHANGE, offices=1),
     ),
     HeardAttack(
         name="lead-forged",
         description="the operator's own inspector joins a single office's lead",
-        verdict=Verdict.CONSISTENT,
         words="its key is held by the prover",
         amends=does.lead_forged,
     ),
@@ -293,7 +291,7 @@ _STAFF = (
         name="interviews-contradicting-alone",
         clause=STAFF,
         description="answers contradict one another, and a single office follows it",
-        words="too few offices raised it",
+        words="raised by 1 of the 2 offices",
         amends=does.contradicting_alone,
     ),
     HeardAttack(

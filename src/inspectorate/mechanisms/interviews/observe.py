@@ -104,7 +104,7 @@ class InterviewsSeen:
     faults: tuple[str, ...]
     """Of rosters from which nobody was drawn."""
     stray: tuple[str, ...]
-    """Statements that belong to nothing that is here."""
+    """Statements that belong to nothing that is here: what they belong to was left out."""
 
     @property
     def evidence_ids(self) -> tuple[str, ...]:
@@ -139,6 +139,11 @@ def observe_interviews(spoken: Spoken, *, payload: Payload, terms: Terms) -> Int
     }
     stray += [
         f"interviews or openings of a draw that is not in the evidence ({digest[:19]}…)" for digest in sorted(held)
+    ]
+    there = {one.digest for statements in spoken.held.values() for one in statements}
+    stray += [
+        f"answers were checked of interviews that are not in the evidence ({digest[:19]}…)"
+        for digest in sorted(set(spoken.checked) - there)
     ]
     return InterviewsSeen(
         rounds=tuple(sorted(rounds, key=lambda one: (one.drawn_at, one.name))),

@@ -93,6 +93,7 @@ def appraise_staff(case: Case, clause: InterviewedStaff) -> tuple[Assessment, ..
         doubts=(
             *(text for one in seen.rounds for text in _doubts(clause, one)),
             *leads.open,
+            *seen.stray,
             *(
                 f"lead {name}: contradictions led to it, and too few offices raised it"
                 for name in leads.alone
@@ -117,7 +118,7 @@ def appraise_staff(case: Case, clause: InterviewedStaff) -> tuple[Assessment, ..
                 *shortened(_departures(seen), "such rounds"),
                 *shortened(leads.few, "such leads"),
                 *shortened(
-                    (f"passed over: {why}" for why in (*passed_over, *seen.stray, *leads.passed_over)),
+                    (f"passed over: {why}" for why in (*passed_over, *leads.passed_over)),
                     "such statements",
                 ),
             ),

@@ -7,7 +7,7 @@
 3. Visits, where they are agreed: everybody on a roster of the party was due, and nobody stayed away without a reason that was
    agreed. A stretch without any for longer than `visited_every_s` is not observed.
 4. Leads (`hearing`): whoever reads this learns what enough offices say together. Open ones leave the clause open; overdue ones are
-   named. A single office's lead is named, and not shown.
+   named. A single office's lead is named, not shown, and open until that office closes it.
 5. *Consistent*: all that is agreed was collected and held, and no lead is open. It says that people could speak, and not that
    nothing is wrong: neither silence nor speech is evidence, so there is no e-value and no bound.
 
