@@ -18,13 +18,13 @@ from collections.abc import Hashable, Iterable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import yaml
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from inspectorate.canonical import Digest, Identifier, Record, digest_of
 from inspectorate.errors import EnvironmentError_, InputError
@@ -136,24 +136,27 @@ class SigningKey:
         return cls(key.private_bytes_raw())
 
 
+def _is_a_key(value: str) -> str:
+    raw = base64.b64decode(value, validate=True)
+    if len(raw) != 32 or base64.b64encode(raw).decode() != value:
+        raise ValueError("must be base64 of 32 bytes")
+    return value
+
+
+KeyText = Annotated[str, AfterValidator(_is_a_key)]
+"""Base64 of the 32 raw bytes of an Ed25519 public key."""
+
+
 class TrustAnchor(Record):
     """A key that the reviewer trusts, for what and when."""
 
     name: Identifier
-    public_key: str = Field(description="base64 of the 32 raw Ed25519 bytes")
+    public_key: KeyText = Field(description="base64 of the 32 raw Ed25519 bytes")
     holder: Holder
     roles: tuple[Role, ...] = Field(min_length=1)
     sensors: tuple[Identifier, ...] = Field(default=(), description="the sensors it may speak for; empty: none")
     valid_from: Time
     valid_until: Time
-
-    @field_validator("public_key")
-    @classmethod
-    def _is_a_key(cls, value: str) -> str:
-        raw = base64.b64decode(value, validate=True)
-        if len(raw) != 32 or base64.b64encode(raw).decode() != value:
-            raise ValueError("must be base64 of 32 bytes")
-        return value
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:

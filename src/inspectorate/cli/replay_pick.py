@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inspectorate.canonical import parse_json
-from inspectorate.cli.options import parse_time
+from inspectorate.cli.beacon_round import given_round
 from inspectorate.cli.replay_files import either
-from inspectorate.drawing.chains import QUICKNET
 from inspectorate.drawing.sources import PAYLOAD_BYTES_MAX
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import (
@@ -71,17 +69,10 @@ def source(options: Mapping[str, Any], mine: Exchange | None) -> tuple[Randomnes
 
 
 def _beacon(options: Mapping[str, Any]) -> Randomness:
-    where = str(options["round_path"])
     if options["received"] is None or options["count"] is None:
         raise InputError("needs --received and --count", where="--round")
-    value = parse_json(read_plain(options["round_path"], PAYLOAD_BYTES_MAX), where=where)
-    if not isinstance(value, dict) or not {"round", "signature"} <= set(value):
-        raise InputError("is no round of drand: it needs `round` and `signature`", where=where)
-    given = {
-        "kind": "drand", "chain": QUICKNET.chain_hash, "round": value["round"], "signature": value["signature"],
-        "received_at": parse_time(options["received"]), "selection": {"method": Method.TIME, "count": options["count"]},
-    }  # fmt: skip
-    return Randomness.parse({"source": given}, where=where, error=InputError)
+    given = given_round(options) | {"selection": {"method": Method.TIME, "count": options["count"]}}
+    return Randomness.parse({"source": given}, where=str(options["round_path"]), error=InputError)
 
 
 def drawn_from(theirs: Exchange, promised: VerifiedStatement | None, wanted: str | None) -> VerifiedStatement:

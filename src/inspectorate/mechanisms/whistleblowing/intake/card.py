@@ -10,11 +10,11 @@ import base64
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from inspectorate.canonical import Record
 from inspectorate.errors import InputError
-from inspectorate.keys import PublicKey, read_yaml
+from inspectorate.keys import KeyText, PublicKey, read_yaml
 from inspectorate.mechanisms.whistleblowing.intake.settings import Settings
 from inspectorate.mechanisms.whistleblowing.sealing.offices import Offices
 
@@ -25,16 +25,8 @@ class Card(Record):
     """An intake: its settings with its name, its key, and who opens together."""
 
     settings: Settings
-    key: str = Field(description="base64 of the 32 raw bytes of the intake's Ed25519 key")
+    key: KeyText = Field(description="base64 of the 32 raw bytes of the intake's Ed25519 key")
     offices: Offices
-
-    @field_validator("key")
-    @classmethod
-    def _is_a_key(cls, value: str) -> str:
-        raw = base64.b64decode(value, validate=True)
-        if len(raw) != 32 or base64.b64encode(raw).decode() != value:
-            raise ValueError("must be base64 of 32 bytes")
-        return value
 
     @property
     def intake(self) -> str:

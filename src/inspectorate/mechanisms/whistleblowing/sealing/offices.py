@@ -23,7 +23,7 @@ from pydantic import Field, field_validator, model_validator
 
 from inspectorate.canonical import Identifier, Record, digest_of
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
-from inspectorate.keys import PublicKey, read_yaml
+from inspectorate.keys import KeyText, PublicKey, read_yaml
 from inspectorate.mechanisms.whistleblowing.sealing.phrases import Recipient
 
 OFFICES_MAX = 16
@@ -37,7 +37,7 @@ class Office(Record):
     name: Identifier
     party: Identifier
     recipient: Recipient
-    key: str = Field(description="base64 of the 32 raw bytes of an Ed25519 key")
+    key: KeyText = Field(description="base64 of the 32 raw bytes of an Ed25519 key")
 
     @field_validator("recipient")
     @classmethod
@@ -46,14 +46,6 @@ class Office(Record):
             pyrage.x25519.Recipient.from_str(value)
         except pyrage.RecipientError:
             raise ValueError("is no recipient of age") from None
-        return value
-
-    @field_validator("key")
-    @classmethod
-    def _is_a_key(cls, value: str) -> str:
-        raw = base64.b64decode(value, validate=True)
-        if len(raw) != 32 or base64.b64encode(raw).decode() != value:
-            raise ValueError("must be base64 of 32 bytes")
         return value
 
     @property
