@@ -118,6 +118,20 @@ class Joining(Record):
         return self
 
 
+class Outside(Record):
+    """Of the capacity of these pods, at most this share is not where it is declared, and so escapes all that looks there.
+
+    Chips that are elsewhere are bounded by nothing that is said of the pods, and joined by no limit of theirs. A mechanism that
+    appraises a clause about where chips are always says one with a share of 1, a miss probability of 0 and the whole scope:
+    with no evidence, any chip may be elsewhere.
+    """
+
+    statement: Identifier
+    miss_probability: Annotated[float, Field(ge=0, lt=1)]
+    scope: Scope
+    share_max: Share
+
+
 class ExhibitKind(StrEnum):
     SERIES = "series"
     """Columns over time; the first column is `time` (RFC 3339)."""
@@ -173,6 +187,7 @@ class Assessment(Record):
     log_e: Annotated[float, Field(ge=LOG_E_MIN, le=LOG_E_MAX)] | None = None
     hidden: tuple[HiddenBound, ...] = ()
     joining: tuple[Joining, ...] = ()
+    outside: tuple[Outside, ...] = ()
     assumptions: tuple[Text, ...] = ()
     evidence_ids: tuple[Text, ...] = ()
     exhibits: tuple[Exhibit, ...] = ()

@@ -18,7 +18,7 @@ from inspectorate.evidence import (
     make_statement,
     sign_statement,
 )
-from inspectorate.evidence.statement import BundleManifest, CustodyAction, FileEntry
+from inspectorate.evidence.observed import BundleManifest, CustodyAction, FileEntry
 from inspectorate.keys import Holder, Role, SigningKey, TrustAnchor, TrustAnchors
 from inspectorate.quantities import Period
 

@@ -22,7 +22,7 @@ from inspectorate.evidence import (
     sign_statement,
     verify_envelope,
 )
-from inspectorate.evidence.statement import Predicate
+from inspectorate.evidence.kinds import Predicate
 from inspectorate.keys import Holder, Role, SigningKey, TrustAnchor, TrustAnchors
 from inspectorate.mechanisms.interviews.roster.draw import draw, order_of
 from inspectorate.mechanisms.interviews.roster.judge import Statements

@@ -21,7 +21,7 @@ from inspectorate.evidence import (
     sign_statement,
     verify_envelope,
 )
-from inspectorate.evidence.statement import Predicate
+from inspectorate.evidence.kinds import Predicate
 from inspectorate.keys import Holder, Role, SigningKey, TrustAnchor, TrustAnchors
 from inspectorate.mechanisms.inspection.challenge.draw import draw
 from inspectorate.mechanisms.inspection.challenge.judge import Statements

@@ -1,19 +1,27 @@
 """What was promised: agreements as data, and which of their terms hold on a given day.
 
 - `types`: Agreement, Clause, Threshold, Clock.
-- `clauses`: the kinds of clause and the parameters of each.
+- `kinds`, `clauses`, `chips`: the kinds of clause and the parameters of each; those about chips and places.
 - `load`: YAML to those types; the agreements that are shipped (`shipped/*.yaml`).
 
 A term holds from a date, and perhaps until one. `Agreement.on(as_of)` is the agreement as it stood then: a review as of
 an old date uses the old thresholds. A proposed amendment is data too, but holds only where it is asked for by name.
 """
 
+from inspectorate.agreement.chips import (
+    ChallengeAccess,
+    ChipRegister,
+    CountedChips,
+    CoveredCluster,
+    LocatedChips,
+    NoSplitting,
+    SealedPlaces,
+    WatchedPlaces,
+)
 from inspectorate.agreement.clauses import (
     AccountedFlop,
     ApprovedWorkloads,
-    ClauseKind,
     CoordinatedExchange,
-    CoveredCluster,
     DeclaredCabling,
     GuardedOperation,
     GuardOutlet,
@@ -33,6 +41,7 @@ from inspectorate.agreement.clauses import (
     RosterStratum,
     SoundTelemetry,
 )
+from inspectorate.agreement.kinds import ClauseKind
 from inspectorate.agreement.load import load_agreement, parse_agreement, shipped_agreements
 from inspectorate.agreement.types import Agreement, Clause, Clock, Source, Threshold, ThresholdKind
 
@@ -40,10 +49,13 @@ __all__ = [
     "AccountedFlop",
     "Agreement",
     "ApprovedWorkloads",
+    "ChallengeAccess",
+    "ChipRegister",
     "Clause",
     "ClauseKind",
     "Clock",
     "CoordinatedExchange",
+    "CountedChips",
     "CoveredCluster",
     "DeclaredCabling",
     "GuardOutlet",
@@ -55,17 +67,21 @@ __all__ = [
     "LicensedWork",
     "LimitEnforced",
     "LoadingWindows",
+    "LocatedChips",
     "LockStep",
+    "NoSplitting",
     "PodIsolation",
     "Procedure",
     "ReplayedWork",
     "ReportingChannels",
     "ReviewedCode",
     "RosterStratum",
+    "SealedPlaces",
     "SoundTelemetry",
     "Source",
     "Threshold",
     "ThresholdKind",
+    "WatchedPlaces",
     "load_agreement",
     "parse_agreement",
     "shipped_agreements",

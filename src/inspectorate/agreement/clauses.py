@@ -5,39 +5,23 @@ One record per kind; the field `kind` tells which. A mechanism says in `clause_k
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from inspectorate.agreement.chips import (
+    ChallengeAccess,
+    ChipRegister,
+    CountedChips,
+    CoveredCluster,
+    LocatedChips,
+    NoSplitting,
+    SealedPlaces,
+    WatchedPlaces,
+)
+from inspectorate.agreement.kinds import ClauseKind
 from inspectorate.canonical import Digest, Identifier, Record, Text
 from inspectorate.quantities import NonNegative, Positive, Share
-
-
-class ClauseKind(StrEnum):
-    """The closed list of kinds of clause."""
-
-    HIDDEN_TRAINING = "hidden-training"
-    INTERCONNECT_LIMIT = "interconnect-limit"
-    POD_ISOLATION = "pod-isolation"
-    COORDINATED_EXCHANGE = "coordinated-exchange"
-    LOCK_STEP = "lock-step"
-    LIMIT_ENFORCED = "limit-enforced"
-    LOADING_WINDOWS = "loading-windows"
-    DECLARED_CABLING = "declared-cabling"
-    APPROVED_WORKLOADS = "approved-workloads"
-    SOUND_TELEMETRY = "sound-telemetry"
-    GUARDED_OPERATION = "guarded-operation"
-    LICENSED_WORK = "licensed-work"
-    GUARD_OUTLET = "guard-outlet"
-    REPLAYED_WORK = "replayed-work"
-    ACCOUNTED_FLOP = "accounted-flop"
-    REVIEWED_CODE = "reviewed-code"
-    INSPECTION_ROOMS = "inspection-rooms"
-    REPORTING_CHANNELS = "reporting-channels"
-    INTERVIEWED_STAFF = "interviewed-staff"
-    COVERED_CLUSTER = "covered-cluster"
-    PROCEDURE = "procedure"
 
 
 class HiddenTraining(Record):
@@ -272,17 +256,6 @@ class InterviewedStaff(Record):
     unheard_share_max: Share = Field(description="of those drawn in a stratum, who may refuse or stay away")
 
 
-class CoveredCluster(Record):
-    """Chips above any of these limbs form a covered chip cluster and must stand in a declared facility."""
-
-    kind: Literal[ClauseKind.COVERED_CLUSTER]
-    h100_equivalents_max: Positive = Field(description="covered if strictly above")
-    joined_by_co_location: bool
-    joined_by_bits_per_s: Positive = Field(description="joined if hosts exchange more than this in aggregate")
-    joined_by_purpose: bool = Field(description="joined if networked to work on one workload")
-    memory_bytes_max: Positive | None = Field(default=None, description="covered also if memory is strictly above")
-
-
 class Procedure(Record):
     """A duty that machines record and people perform; checked by dates, counts and signatures."""
 
@@ -314,6 +287,13 @@ Parameters = Annotated[
     | ReportingChannels
     | InterviewedStaff
     | CoveredCluster
+    | NoSplitting
+    | ChipRegister
+    | CountedChips
+    | SealedPlaces
+    | WatchedPlaces
+    | LocatedChips
+    | ChallengeAccess
     | Procedure,
     Field(discriminator="kind"),
 ]

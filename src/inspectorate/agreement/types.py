@@ -14,7 +14,8 @@ from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, model_validator
 
-from inspectorate.agreement.clauses import ClauseKind, HiddenTraining, Parameters
+from inspectorate.agreement.clauses import HiddenTraining, Parameters
+from inspectorate.agreement.kinds import ClauseKind
 from inspectorate.canonical import Identifier, Record, Text
 from inspectorate.quantities import Positive, Time
 

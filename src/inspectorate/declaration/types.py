@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from inspectorate.canonical import Digest, Identifier, Record, Text
 from inspectorate.declaration.catalogue import ChipModel, chip_catalogue
-from inspectorate.keys import Holder
+from inspectorate.keys import Holder, KeyText
 from inspectorate.quantities import Period, Positive
 
 PODS_MAX = 20_000
@@ -139,6 +139,12 @@ class ReporterKind(StrEnum):
     """The operator's own record of the work of its pods: commits to it, and opens what is drawn."""
     ROSTER = "roster"
     """The operator's own list of who works on its pods, under pseudonyms: commits to it, and opens what is drawn."""
+    REGISTER = "register"
+    """The operator's own register of chips: hands it over, notifies transfers, and reports every change."""
+    CAMERA = "camera"
+    """A camera with its watcher, before racks of its pods."""
+    LOCATED = "located"
+    """A device beside the chips of its pods that answers timed challenges, so that it can be located."""
 
 
 class Reporter(Record):
@@ -148,6 +154,14 @@ class Reporter(Record):
     kind: ReporterKind
     holder: Holder
     pods: tuple[Identifier, ...] = Field(min_length=1)
+    key: KeyText | None = Field(default=None, description="with which a located device signs its answers")
+
+
+class Position(Record):
+    """A place on the Earth (WGS 84)."""
+
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)]
 
 
 class Wire(Record):
@@ -187,6 +201,7 @@ class Cluster(Record):
 class Site(Record):
     id: Identifier
     location: Text
+    position: Position | None = None
     clusters: tuple[Cluster, ...] = Field(min_length=1)
     links: tuple[Link, ...] = ()
     sensors: tuple[Sensor, ...] = ()

@@ -1,7 +1,8 @@
 """What was received: signed statements, the payloads they name, who held them, and bundles of all that.
 
-- `statement`: in-toto Statement v1 and the closed list of predicates, one per kind of evidence.
-- `predicate`; `enrolled`, `guarded`, `inspected`, `heard`: what predicates have in common; those of single mechanisms.
+- `statement`, `kinds`: in-toto Statement v1, and the closed list of predicates, one per kind of evidence.
+- `predicate`, `observed`: what predicates have in common; those of the declaration, of sensors and of bundles.
+- `custody`, `enrolled`, `guarded`, `inspected`, `heard`: those of single mechanisms.
 - `envelope`: DSSE signing and verification; a `VerifiedStatement` can be built by `verify_envelope` only.
 - `subjects`, `act`: payloads by the name of their subject; a statement that is about to be made, and in whose name.
 - `problems`: the closed list of what can be wrong with evidence. A problem is named, never skipped.
@@ -16,6 +17,28 @@ Trust anchors come from the reviewer's side only. Ledger proofs are opaque bytes
 """
 
 from inspectorate.evidence.bundle import Bundle, Memory, bundle_contents, write_bundle
+from inspectorate.evidence.custody import (
+    AccessLogged,
+    AccessStep,
+    CameraEvent,
+    CameraWatched,
+    ChipsAcquired,
+    ChipsMoved,
+    ChipsReported,
+    ChipState,
+    CountDrawn,
+    CountHeld,
+    CountUnit,
+    DestructionCertified,
+    Passage,
+    RegisterHanded,
+    RoundTripsMeasured,
+    SealApplied,
+    SealChecked,
+    SealDecision,
+    TransferDecided,
+    TransferNotified,
+)
 from inspectorate.evidence.enrolled import Enrolment, EnrolmentOpened, WorkloadEnrolled
 from inspectorate.evidence.envelope import VerifiedStatement, sign_statement, verify_envelope
 from inspectorate.evidence.guarded import ChallengeIssued, GuardReported, KeyCustody, LicenceApplied, RulesetInForce
@@ -48,10 +71,8 @@ from inspectorate.evidence.inspected import (
     WorkCommitted,
     WorkKind,
 )
-from inspectorate.evidence.predicate import Inspection, Origin, Report
-from inspectorate.evidence.problems import INVALIDATING, Problem, ProblemKind, RejectedEvidence
-from inspectorate.evidence.receive import Evidence, read_statements, receive
-from inspectorate.evidence.statement import (
+from inspectorate.evidence.kinds import PredicateType
+from inspectorate.evidence.observed import (
     BundleManifest,
     CablingFormat,
     CablingSeen,
@@ -60,31 +81,44 @@ from inspectorate.evidence.statement import (
     FlowExportSegment,
     LimitAttested,
     PodLimit,
-    PredicateType,
-    Statement,
     StreamSegment,
     TelemetrySegment,
     WindowApproved,
     WindowEnd,
     WindowUsed,
-    make_statement,
 )
+from inspectorate.evidence.predicate import Inspection, Origin, Report
+from inspectorate.evidence.problems import INVALIDATING, Problem, ProblemKind, RejectedEvidence
+from inspectorate.evidence.receive import Evidence, read_statements, receive
+from inspectorate.evidence.statement import Statement, make_statement
 from inspectorate.evidence.stream import Segment, Stream, order_segments
 
 __all__ = [
     "INVALIDATING",
+    "AccessLogged",
+    "AccessStep",
     "Activity",
     "AnswersChecked",
     "Bundle",
     "BundleManifest",
     "CablingFormat",
     "CablingSeen",
+    "CameraEvent",
+    "CameraWatched",
     "ChallengeIssued",
+    "ChipState",
+    "ChipsAcquired",
+    "ChipsMoved",
+    "ChipsReported",
     "Closing",
     "CodeReviewed",
+    "CountDrawn",
+    "CountHeld",
+    "CountUnit",
     "CustodyEvent",
     "Decision",
     "DeclarationMade",
+    "DestructionCertified",
     "Enrolment",
     "EnrolmentOpened",
     "Evidence",
@@ -107,24 +141,32 @@ __all__ = [
     "PacketsDrawn",
     "PacketsOpened",
     "PacketsReplayed",
+    "Passage",
     "PodLimit",
     "PredicateType",
     "Problem",
     "ProblemKind",
     "RandomnessPromised",
+    "RegisterHanded",
     "RejectedEvidence",
     "ReplayMethod",
     "Report",
     "RoomClosed",
     "RosterCommitted",
     "RosterOpened",
+    "RoundTripsMeasured",
     "RulesetInForce",
+    "SealApplied",
+    "SealChecked",
+    "SealDecision",
     "Segment",
     "Statement",
     "Step",
     "Stream",
     "StreamSegment",
     "TelemetrySegment",
+    "TransferDecided",
+    "TransferNotified",
     "VerifiedStatement",
     "VisitsHeld",
     "WindowApproved",

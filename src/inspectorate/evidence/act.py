@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from inspectorate.evidence.kinds import Predicate
 from inspectorate.evidence.predicate import Origin
-from inspectorate.evidence.statement import Predicate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,9 +31,10 @@ from inspectorate.canonical import digest_of
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import tarform
 from inspectorate.evidence.envelope import ENVELOPE_BYTES_MAX, VerifiedStatement, sign_statement, verify_envelope
+from inspectorate.evidence.observed import PAYLOAD_BYTES_MAX, BundleManifest, FileEntry
 from inspectorate.evidence.predicate import Origin
 from inspectorate.evidence.problems import ProblemKind, RejectedEvidence
-from inspectorate.evidence.statement import PAYLOAD_BYTES_MAX, BundleManifest, FileEntry, make_statement
+from inspectorate.evidence.statement import make_statement
 from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.quantities import Time
 

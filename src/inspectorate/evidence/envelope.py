@@ -24,18 +24,18 @@ from pydantic import ValidationError
 from inspectorate.canonical import canonical_bytes, digest_of, first_fault, parse_canonical
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence.dsse import pae, strict_base64
-from inspectorate.evidence.predicate import Inspection, Report
-from inspectorate.evidence.problems import ProblemKind, RejectedEvidence
-from inspectorate.evidence.statement import (
+from inspectorate.evidence.kinds import Predicate
+from inspectorate.evidence.observed import (
     BundleManifest,
     CustodyEvent,
     DeclarationMade,
     FlowExportSegment,
-    Predicate,
-    Statement,
     TelemetrySegment,
     WindowApproved,
 )
+from inspectorate.evidence.predicate import Inspection, Report
+from inspectorate.evidence.problems import ProblemKind, RejectedEvidence
+from inspectorate.evidence.statement import Statement
 from inspectorate.keys import Role, SigningKey, TrustAnchor, TrustAnchors
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"

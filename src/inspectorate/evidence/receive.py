@@ -20,14 +20,9 @@ from datetime import datetime
 
 from inspectorate.evidence.bundle import Bundle
 from inspectorate.evidence.envelope import VerifiedStatement, verify_envelope
+from inspectorate.evidence.observed import CustodyEvent, FlowExportSegment, TelemetrySegment, WindowApproved
 from inspectorate.evidence.predicate import Inspection, Origin, Report
 from inspectorate.evidence.problems import Problem, ProblemKind, RejectedEvidence
-from inspectorate.evidence.statement import (
-    CustodyEvent,
-    FlowExportSegment,
-    TelemetrySegment,
-    WindowApproved,
-)
 from inspectorate.evidence.stream import Segment, Stream, order_segments, segment_of
 from inspectorate.keys import TrustAnchors
 from inspectorate.quantities import Period

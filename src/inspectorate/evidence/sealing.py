@@ -20,9 +20,10 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from inspectorate.canonical import digest_of
 from inspectorate.evidence.envelope import sign_statement
+from inspectorate.evidence.observed import FlowExportSegment, TelemetrySegment
 from inspectorate.evidence.predicate import Origin
 from inspectorate.evidence.spool import Spool
-from inspectorate.evidence.statement import FlowExportSegment, TelemetrySegment, make_statement
+from inspectorate.evidence.statement import make_statement
 from inspectorate.keys import SigningKey
 from inspectorate.quantities import Period, from_ns
 

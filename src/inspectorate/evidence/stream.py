@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from inspectorate.evidence.envelope import VerifiedStatement
+from inspectorate.evidence.observed import FlowExportSegment, TelemetrySegment
 from inspectorate.evidence.predicate import Origin
 from inspectorate.evidence.problems import Problem, ProblemKind
-from inspectorate.evidence.statement import FlowExportSegment, TelemetrySegment
 from inspectorate.keys import Holder
 from inspectorate.quantities import Period, merge_periods
 

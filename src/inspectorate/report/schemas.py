@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from inspectorate.agreement import Agreement
 from inspectorate.declaration import Declaration
 from inspectorate.errors import EnvironmentError_
-from inspectorate.evidence.statement import PREDICATES
+from inspectorate.evidence.kinds import PREDICATES
 from inspectorate.keys import TrustAnchors
 from inspectorate.review import Review
 

@@ -23,7 +23,7 @@ from inspectorate.evidence import (
     RosterCommitted,
     RosterOpened,
 )
-from inspectorate.evidence.statement import Predicate
+from inspectorate.evidence.kinds import Predicate
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.interviews.forms.shipped import shipped_form
 from inspectorate.mechanisms.interviews.roster.draw import draw, order_of

@@ -28,7 +28,7 @@ from inspectorate.evidence import (
     make_statement,
     sign_statement,
 )
-from inspectorate.evidence.statement import Predicate
+from inspectorate.evidence.kinds import Predicate
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.inspection.challenge.draw import draw
 from inspectorate.mechanisms.inspection.challenge.opening import Openings

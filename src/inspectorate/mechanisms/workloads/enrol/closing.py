@@ -32,8 +32,8 @@ from inspectorate.evidence import (
     make_statement,
     verify_envelope,
 )
+from inspectorate.evidence.observed import PAYLOAD_BYTES_MAX
 from inspectorate.evidence.spool import DiskSpool
-from inspectorate.evidence.statement import PAYLOAD_BYTES_MAX
 from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.mechanisms.workloads.enrol import reference
 from inspectorate.mechanisms.workloads.enrol.load import REFERENCE, SIGNATURE, read_signature

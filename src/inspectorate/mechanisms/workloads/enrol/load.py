@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from inspectorate.canonical import digest_of, parse_canonical
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import EnrolmentOpened, Origin, VerifiedStatement, WorkloadEnrolled
-from inspectorate.evidence.statement import PAYLOAD_BYTES_MAX
+from inspectorate.evidence.observed import PAYLOAD_BYTES_MAX
 from inspectorate.keys import Holder
 from inspectorate.mechanisms.workloads.enrol import reference
 from inspectorate.mechanisms.workloads.enrol.manifest import settings_faults

@@ -36,7 +36,7 @@ from inspectorate.evidence import (
     verify_envelope,
 )
 from inspectorate.evidence.envelope import ENVELOPE_BYTES_MAX
-from inspectorate.evidence.statement import PAYLOAD_BYTES_MAX
+from inspectorate.evidence.observed import PAYLOAD_BYTES_MAX
 from inspectorate.evidence.stream import segment_of
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.workloads.enrol import reference

@@ -34,8 +34,9 @@ from inspectorate.evidence import (
     verify_envelope,
 )
 from inspectorate.evidence.envelope import ENVELOPE_BYTES_MAX
+from inspectorate.evidence.observed import PAYLOAD_BYTES_MAX
 from inspectorate.evidence.spool import DiskSpool
-from inspectorate.evidence.statement import PAYLOAD_BYTES_MAX, Statement
+from inspectorate.evidence.statement import Statement
 from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.mechanisms.workloads.enrol import reference
 from inspectorate.mechanisms.workloads.enrol.load import MANIFEST, PLAN

@@ -15,7 +15,7 @@ import numpy as np
 
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Segment, Stream
-from inspectorate.evidence.statement import PAYLOAD_BYTES_MAX
+from inspectorate.evidence.observed import PAYLOAD_BYTES_MAX
 from inspectorate.mechanisms.workloads.telemetry.frame import SAMPLES_MAX, UNITS_MAX, Samples
 from inspectorate.mechanisms.workloads.telemetry.prometheus import PrometheusReader
 from inspectorate.mechanisms.workloads.telemetry.reference import PERIOD_TOLERANCE_NS, VALUES_PER_PAYLOAD_MAX
