@@ -171,7 +171,8 @@ def _fits(lead: Lead, account: Account) -> float:
         return math.inf
     there = [one for one in account.series if one.period.start < period.end and period.start < one.period.end]
     of_time = math.fsum(one.hidden_flop_max for one in there)
-    return min(of_time, math.fsum(known[pod] for pod in set(lead.pods) or known))
+    of_pods = math.fsum(known[pod] for pod in set(lead.pods) or known)
+    return min(of_time, of_pods if lead.pods else of_pods + (account.elsewhere_flop_max or 0.0))
 
 
 def _overlaps(lead: Lead, one: Assessment, account: Account) -> bool:

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspectorate import account as account_module
-from inspectorate.account import NO_EVIDENCE, Account, take_account
+from inspectorate.account import NO_EVIDENCE, Account, choice, take_account
 from inspectorate.assessment import Assessment, HiddenBound, Joining, Scope, Verdict
 from inspectorate.errors import InputError
 from inspectorate.quantities import Period
@@ -538,7 +537,7 @@ def test_an_unfinished_search_still_gives_an_upper_bound(monkeypatch: pytest.Mon
     assert full.exact
     runs = []
     for allowance in (1, 3, 10, 30):
-        monkeypatch.setattr(account_module, "EVALUATIONS_MAX", allowance)
+        monkeypatch.setattr(choice, "EVALUATIONS_MAX", allowance)
         cut_short = largest(knapsack(12), pods=pods, period=FOUR_HOURS)
         assert not cut_short.exact
         assert sum(used.miss_probability for used in cut_short.statements) <= 0.01 + 1e-9
@@ -553,9 +552,9 @@ def test_the_choice_of_statements_is_the_best_of_all() -> None:
     found = largest(knapsack(9), pods=pods, period=FOUR_HOURS)
     best = math.inf
     parts = [part for a in knapsack(9) for part in a.hidden]
-    for choice in chain.from_iterable(combinations(parts, size) for size in range(10)):
-        if sum(p.miss_probability for p in choice) <= 0.01 + 1e-12:
-            held = {p.scope.pods[0]: p.share_max or 0.0 for p in choice}
+    for tried in chain.from_iterable(combinations(parts, size) for size in range(10)):
+        if sum(p.miss_probability for p in tried) <= 0.01 + 1e-12:
+            held = {p.scope.pods[0]: p.share_max or 0.0 for p in tried}
             best = min(best, sum(rate * held.get(pod, 1.0) for pod, rate in pods.items()) * 4 * 3600)
     assert found.hidden_flop_max == pytest.approx(best)
 

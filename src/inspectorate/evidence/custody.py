@@ -45,7 +45,7 @@ class RegisterHanded(Report):
     The subject `register` is a Parquet table, one row per chip; the subject `wiring` one row per link between hosts.
     """
 
-    register: Identifier = Field(description="a fresh name for each chain of registers")
+    chain: Identifier = Field(description="a fresh name for each chain of registers")
     sequence: int = Field(ge=0, le=10**6)
     previous: Digest | None = Field(
         default=None, description="digest of the envelope of the register before; none for the first"
@@ -161,7 +161,7 @@ class CountDrawn(Inspection):
     """The verifier draws which places to open. The subject `randomness` says by what, and everybody can draw again."""
 
     reporter: Identifier = Field(description="whose register it is")
-    register: Digest = Field(description="digest of the envelope of the `RegisterHanded`")
+    handed: Digest = Field(description="digest of the envelope of the `RegisterHanded`")
     promise: Digest | None = None
     unit: CountUnit
     drawn: Annotated[tuple[UnitNumber, ...], Field(min_length=1, max_length=DRAWN_MAX)] = Field(

@@ -48,6 +48,7 @@ from inspectorate.review import EXIT_CODES, Review
 _Item = TypeVar("_Item")
 
 NAMED_MAX = 8
+ELSEWHERE = "chips that may be elsewhere"
 PODS_MAX = 6
 EVIDENCE_MAX = 12
 ASSESSMENTS_MAX = 60
@@ -95,7 +96,7 @@ def _answer(review: Review, answers: Sequence[ThresholdAnswer]) -> Answer:
         confidence=f"{100 * account.confidence:.4g} %",
         share_of_capacity=words.share(account.hidden_flop_max, account.capacity_flop),
         capacity_flop=account.capacity_flop,
-        against=_against(answers) + _post_training(account),
+        against=_against(answers) + _post_training(account) + _elsewhere(account),
         exact=account.exact,
         verdict=VERDICTS[review.verdict],
         exit_code=EXIT_CODES[review.verdict],
@@ -111,6 +112,13 @@ def _against(answers: Sequence[ThresholdAnswer]) -> str:
     if len(open_) == len(answers):
         return "this is above every threshold in force" if len(answers) > 1 else "this is above the threshold in force"
     return f"this is above {len(open_)} of {len(answers)} thresholds in force ({words.listing(open_, PODS_MAX)})"
+
+
+def _elsewhere(account: Account) -> str:
+    """What of the run may be done by chips that are not where they are declared."""
+    if not account.elsewhere_flop_max:
+        return ""
+    return f"; chips that may not be where they are declared could do {words.flop(account.elsewhere_flop_max)} of it"
 
 
 def _post_training(account: Account) -> str:
@@ -250,7 +258,9 @@ def _helps(account: Account) -> tuple[HelpRow, ...]:
         if help_.falls_by_flop > 0:
             hours = words.duration(help_.hours * 3600)
             groups.setdefault((help_.basis, hours, words.flop(help_.hidden_flop_max)), []).append(help_)
-    return tuple(_help(tuple(help_.pod for help_ in group), group[0], account) for group in groups.values())
+    return tuple(
+        _help(tuple(help_.pod or ELSEWHERE for help_ in group), group[0], account) for group in groups.values()
+    )
 
 
 def _help(pods: tuple[str, ...], help_: Help, account: Account) -> HelpRow:
