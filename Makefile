@@ -48,7 +48,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check src tests bench
 	$(BIN)/ruff format --check src tests bench
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/architecture/test_imports.py tests/architecture/test_habits.py tests/cli -k 'not test_cli or readme or documents'
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile tests/architecture/test_imports.py tests/architecture/test_habits.py tests/cli/test_documents.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench

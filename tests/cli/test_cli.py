@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import pytest
 
 from inspectorate.cli import NOUNS, main
@@ -69,12 +66,6 @@ def test_the_program_starts_as_a_process() -> None:
     done = run("--version")
     assert done.returncode == 0
     assert done.stdout.startswith("inspectorate, version ")
-
-
-def test_the_readme_names_every_command() -> None:
-    readme = (ROOT / "README.md").read_text()
-    named = set(re.findall(r"^    inspectorate ([a-z]+)", readme, flags=re.MULTILINE))
-    assert named >= set(NOUNS) - {"demo", "keys"}
 
 
 def test_review_of_the_recorded_site_exits_20_and_writes_a_report(tmp_path: Path) -> None:
@@ -153,27 +144,3 @@ def test_agreements_are_shown_as_of_a_date(here: Callable[..., Done]) -> None:
     )
     cluster = next(clause for clause in earlier["clauses"] if clause["id"] == "covered-cluster")
     assert "memory_bytes_max" not in cluster["parameters"]
-
-
-def documents() -> list[Path]:
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
-
-
-@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_and_named_files_of_the_documents_exist(document: Path) -> None:
-    text = document.read_text()
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (document.parent / target).exists(), target
-    for target in re.findall(r"`((?:docs|tests|examples|bench|src)/[A-Za-z0-9_./-]+)`", text):
-        assert (ROOT / target).exists(), target
-
-
-@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_commands_of_the_documents_are_commands_of_the_program(document: Path) -> None:
-    for line in document.read_text().splitlines():
-        found = re.match(r"^    inspectorate ([a-z]+)(?: ([a-z-]+))?", line)
-        if found:
-            assert found[1] in NOUNS, line
-            group = getattr(importlib.import_module(f"inspectorate.cli.{found[1]}"), found[1])
-            if isinstance(group, click.Group):
-                assert found[2] in group.list_commands(click.Context(group)), line

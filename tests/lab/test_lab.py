@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from guarded_attacked import (  # noqa: F401 - collected here: see there
     attacked,
@@ -44,6 +45,8 @@ pytestmark = [
 ]
 NETFLOW_TOLERANCE = 0.002
 COUNTER_TOLERANCE = 0.02
+COUNTER_AGE_S = 5.0
+"""A counter sample was read up to so long before it arrives, on a machine that is short of time."""
 TIMING_TOLERANCE = 0.25
 """A training run's bytes are reported up to a flow's life after they crossed, and counted between readings."""
 SAMPLING_MISS = 1e-7
@@ -126,8 +129,10 @@ def test_sflow_counts_exactly_and_samples_fairly(site: Ran) -> None:
         out = direction is Direction.FROM_POD
         last = max((c for c in counters if (c.in_bytes if out else c.out_bytes)), key=lambda c: c.arrived_unix_s)
         first_unix_s = site.truth.read_at_unix_s[0]
-        counted = site.truth.bytes_between(link.pod, direction, first_unix_s, last.arrived_unix_s)
-        assert (last.in_bytes if out else last.out_bytes) == pytest.approx(counted, rel=COUNTER_TOLERANCE)
+        until = (max(first_unix_s + 1, last.arrived_unix_s - COUNTER_AGE_S), last.arrived_unix_s)
+        at_least, at_most = (site.truth.bytes_between(link.pod, direction, first_unix_s, at) for at in until)
+        sampled_bytes = last.in_bytes if out else last.out_bytes
+        assert at_least * (1 - COUNTER_TOLERANCE) <= sampled_bytes <= at_most * (1 + COUNTER_TOLERANCE)
         whole = link.counted(direction)[-1] - link.counted(direction)[0]
         sampled = sum(f.frame_bytes for f in flows if (f.source if out else f.destination) in own)
         assert_within_sampling_error(sampled, whole)
@@ -172,9 +177,11 @@ def test_low_communication_training_stays_below_the_limit(site: Ran) -> None:
     for pod in low.pods:
         for direction in Direction:
             assert max(site.truth.rates(pod, direction, low.period, 10.0)) < site.truth.limit_bytes_per_s
+    start_s, end_s = data_parallel.period.start.timestamp(), data_parallel.period.end.timestamp()
+    begins = [*np.arange(start_s, end_s - 2.0, 0.5), end_s - 2.0]  # a slow machine does its only step at the very end
     for pod in data_parallel.pods:
-        rates = site.truth.rates(pod, Direction.FROM_POD, data_parallel.period, 2.0)
-        assert max(rates) > site.truth.limit_bytes_per_s
+        moved = [site.truth.bytes_between(pod, Direction.FROM_POD, at, at + 2.0) for at in begins]
+        assert max(moved) / 2.0 > site.truth.limit_bytes_per_s
 
 
 def test_a_silenced_exporter_says_nothing_while_its_link_moves(site: Ran) -> None:

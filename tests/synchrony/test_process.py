@@ -275,18 +275,18 @@ def test_all_signals_and_scales_have_distinct_names() -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_pairs_over_a_day_take_well_under_a_minute() -> None:
+def test_five_hundred_pairs_over_a_day_take_well_under_a_quarter_of_a_minute() -> None:
     random = np.random.default_rng(10)
-    sent, received = random.lognormal(11, 0.5, (64, 8640)), random.lognormal(11, 0.5, (64, 8640))
+    sent, received = random.lognormal(11, 0.5, (32, 8640)), random.lognormal(11, 0.5, (32, 8640))
     seen = Traffic(sent=sent, received=received, observed=np.ones(sent.shape, dtype=np.bool_), interval_s=10.0)
-    pairs = list(combinations(range(64), 2))[:2000]
+    pairs = list(combinations(range(32), 2))[:500]
     begin = time.process_time()
     found = pair_evidence(seen, pairs)
     taken_s = time.process_time() - begin
     begin = time.process_time()
     rhythms(seen, pairs)
     print(
-        f"\n2,000 pairs x 8,640 intervals: {taken_s:.0f} s of one core, {time.process_time() - begin:.0f} s for the table"
+        f"\n500 pairs x 8,640 intervals: {taken_s:.0f} s of one core, {time.process_time() - begin:.0f} s for the table"
     )
     assert found.log_e.max() < 0
-    assert taken_s < 60
+    assert taken_s < 15

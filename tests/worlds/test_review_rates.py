@@ -8,7 +8,7 @@ from inspectorate.cli.worlds import review_world
 from inspectorate.worlds import WorldKind, build_world, measure, names_of
 from inspectorate.worlds.rates import pool, run, spread, within_allowance
 
-HONEST, CHEATS = 50, 6
+HONEST, CHEATS = 25, 4
 """As many as fit into continuous integration; `inspectorate worlds rates --honest 1000 --cheats 20` takes more."""
 
 
