@@ -86,6 +86,17 @@ class Clock(_Term):
     event: Text
     duty: Text
     within_s: Positive
+    calendar_months: Annotated[int, Field(ge=1, le=1200)] | None = Field(
+        default=None,
+        description="where the document counts months or years: these decide, and `within_s` is the shortest they can be",
+    )
+    not_before: bool = Field(default=False, description="the duty may be done then, and not earlier")
+
+    @model_validator(mode="after")
+    def _months_fit(self) -> Self:
+        if self.calendar_months is not None and not 28 <= self.within_s / 86_400 / self.calendar_months <= 31:
+            raise ValueError("within_s is not the time of its calendar_months")
+        return self
 
 
 class Utilisation(Record):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from inspectorate.agreement import Agreement, Procedure
+from inspectorate.agreement import Agreement, ChallengeAccess, Procedure
 from inspectorate.declaration import Declaration
 from inspectorate.errors import InputError
 from inspectorate.evidence import (
@@ -32,6 +32,7 @@ from inspectorate.evidence import (
     make_statement,
     sign_statement,
 )
+from inspectorate.evidence.act import Who
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.whistleblowing.cases import reference
 from inspectorate.mechanisms.whistleblowing.cases.acts import Raised, Requested
@@ -146,13 +147,14 @@ def quota_of(agreement: Agreement, party: str, known: Iterable[InspectionRequest
     limited = [
         (clause.id, clause.parameters.per_party_per_year_max)
         for clause in clauses
-        if isinstance(clause.parameters, Procedure) and clause.parameters.per_party_per_year_max is not None
+        if isinstance(clause.parameters, ChallengeAccess | Procedure)
+        and clause.parameters.per_party_per_year_max is not None
     ]
     named = [one for one in limited if one[0] == reference.CHALLENGE_CLAUSE] or limited
     if len(named) != 1 or named[0][1] is None:
         raise InputError(
-            f"{len(named)} procedures with a number per party and year", where=f"agreement {agreement.id}",
-            remedy=f"challenge inspections are the procedure {reference.CHALLENGE_CLAUSE!r} with `per_party_per_year_max`",
+            f"{len(named)} clauses with a number per party and year", where=f"agreement {agreement.id}",
+            remedy=f"challenge inspections are the clause {reference.CHALLENGE_CLAUSE!r} with `per_party_per_year_max`",
         )  # fmt: skip
     year = at.astimezone(UTC).year
     used = {one.request for one in known if one.party == party and one.requested_at.astimezone(UTC).year == year}
@@ -188,14 +190,20 @@ def check_asked(asked: Asked, declaration: Declaration, raised: Collection[str])
 
 def sign_request(asked: Asked, quota: Quota, by_when: datetime, signing: Signing, *, over_quota: bool) -> bytes:
     """The envelope of the `InspectionRequested`. Raises `InputError` over quota, unless told."""
+    who = Who(name=signing.by, at=signing.at, origin=signing.origin)
+    predicate = request_of(asked, quota, by_when, who, over_quota=over_quota)
+    return sign_statement(make_statement(predicate, {GROUNDS: signing.commitment}), signing.key)
+
+
+def request_of(asked: Asked, quota: Quota, by_when: datetime, who: Who, *, over_quota: bool) -> InspectionRequested:
+    """The request, about to be signed. Raises `InputError` over quota, unless told."""
     if quota.over and not over_quota:
         raise InputError(
             f"{len(quota.used)} challenge inspections of {quota.party} were asked for in {quota.year}, and"
             f" {quota.clause} allows {quota.most}",
             where="the quota", remedy="--over-quota asks all the same, and says so",
         )  # fmt: skip
-    predicate = InspectionRequested(
-        origin=signing.origin, by=signing.by, party=quota.party, request=asked.request, site=asked.site, pods=asked.pods,
-        leads=asked.leads, number=quota.number, requested_at=signing.at, access_by=by_when,
+    return InspectionRequested(
+        origin=who.origin, by=who.name, party=quota.party, request=asked.request, site=asked.site, pods=asked.pods,
+        leads=asked.leads, number=quota.number, requested_at=who.at, access_by=by_when,
     )  # fmt: skip
-    return sign_statement(make_statement(predicate, {GROUNDS: signing.commitment}), signing.key)
