@@ -1,4 +1,4 @@
-"""Whether what drew was fixed before what it drew from, whatever that is: packets of work, people of a roster.
+"""Whether what drew was fixed before what it drew from, whatever that is: packets of work, people of a roster, racks of a register.
 
 Order of times. That the promise came before is believed on, in this order:
 
@@ -14,11 +14,11 @@ false word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from inspectorate.canonical import Record
 from inspectorate.drawing.beacon import round_verifies
@@ -26,12 +26,13 @@ from inspectorate.drawing.chain import Chain
 from inspectorate.drawing.chains import CHAINS
 from inspectorate.drawing.sources import DrandRound, Randomness, Revealed
 from inspectorate.errors import EvidenceError
+from inspectorate.evidence.custody import CountDrawn
 from inspectorate.evidence.envelope import VerifiedStatement
 from inspectorate.evidence.heard import IntervieweesDrawn
 from inspectorate.evidence.inspected import PacketsDrawn, RandomnessPromised
 from inspectorate.evidence.subjects import subject_bytes, subject_digest
 
-Drawn = PacketsDrawn | IntervieweesDrawn
+Drawn = PacketsDrawn | IntervieweesDrawn | CountDrawn
 Selected = TypeVar("Selected", bound=Record)
 
 
@@ -59,6 +60,9 @@ class Unfair(StrEnum):
     BEACON_FALSE = "beacon-false"
     COMMITTED_LATE = "committed-late"
     DRAW_BEFORE = "draw-before"
+    REDRAWN = "redrawn"
+    SECRET_REUSED = "secret-reused"  # noqa: S105 - a fault, not a secret
+    PROMISE_SKIPPED = "promise-skipped"
 
 
 Faults = list[tuple[Unfair, str]]
@@ -160,6 +164,66 @@ def _beacon(
     if drawn.drawn_at < made:
         found.append((Unfair.DRAW_BEFORE, "it was drawn before its round was made"))
     return Order.BEACON, found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uses(Generic[Selected]):
+    """All draws of one kind that a reviewer knows of, and what they may have used."""
+
+    draws: Sequence[VerifiedStatement]
+    promises: Sequence[VerifiedStatement]
+    naming: Mapping[str, str]
+    """By the digest of what was fixed, the promise that it names; what names none is not in it."""
+    noun: str
+    """What is drawn from, such as a register."""
+    randomness: Callable[[bytes], Randomness[Selected]]
+    payload: Callable[[str], bytes]
+    again: bool = True
+    """Whether one secret may draw again from the same."""
+
+
+def misused(uses: Uses[Selected]) -> Iterator[tuple[str, Unfair, str]]:
+    """What one draw alone does not show: the draw's digest, what is wrong with it in a word, and in a sentence.
+
+    - An inspector draws once from one thing (and once to replace the same people). Several inspectors may each draw.
+    - A promise, what it fixes and the secret itself serve one thing: a draw from a second one could be foreseen.
+    - Where what was fixed names no promise, a draw must use the oldest open one: else a verifier promises many secrets, and
+      keeps the one that draws what it wants.
+    """
+    first: dict[tuple[str, ...], str] = {}
+    used: set[str] = set()
+    by_digest = {promise.digest: promise for promise in uses.promises}
+    for draw in sorted(uses.draws, key=lambda one: (_drawn(one).drawn_at, one.digest)):
+        said = _drawn(draw)
+        fixed = _drawn_from(said)
+        replaces = said.replaces if isinstance(said, IntervieweesDrawn) else None
+        key = ("replaces", replaces) if replaces else ("draws", said.by, fixed)
+        if first.setdefault(key, draw.digest) != draw.digest:
+            what = "replaces the same people" if replaces else f"draws from a {uses.noun}"
+            yield draw.digest, Unfair.REDRAWN, f"{what} a second time"
+        for mark in secrets_of(draw, said, by_digest, uses.randomness, uses.payload):
+            mine = fixed if uses.again else draw.digest
+            if first.setdefault(mark, mine) != mine:
+                time = f"for a second {uses.noun}" if uses.again else "a second time"
+                yield draw.digest, Unfair.SECRET_REUSED, f"uses a promise or a secret {time}"
+        if said.promise in by_digest and fixed not in uses.naming:
+            skipped = passed_over(said, by_digest, used)
+            if skipped:
+                yield draw.digest, Unfair.PROMISE_SKIPPED, skipped
+        if said.promise is not None:
+            used.add(said.promise)
+
+
+def _drawn(statement: VerifiedStatement) -> Drawn:
+    assert isinstance(statement.predicate, Drawn)
+    return statement.predicate
+
+
+def _drawn_from(drawn: Drawn) -> str:
+    """The digest of what it draws from."""
+    match drawn:
+        case PacketsDrawn(commitment=digest) | IntervieweesDrawn(roster=digest) | CountDrawn(handed=digest):
+            return digest
 
 
 def secrets_of(

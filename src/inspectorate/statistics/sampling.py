@@ -127,17 +127,45 @@ def sample_size_for_share(share_max: float, miss_probability: float) -> int:
     return size
 
 
-def dirty_count_upper(*, population: int, sampled: int, miss_probability: float) -> int:
-    """Upper bound on the dirty items of a population of which `sampled`, drawn without replacement, were all clean.
+def dirty_count_upper(*, population: int, sampled: int, miss_probability: float, dirty: int = 0) -> int:
+    """Upper bound on the dirty items of a population of which `sampled` were drawn without replacement, `dirty` of them dirty.
 
-    The largest count k whose chance to be missed, C(n - k, m) / C(n, m), still exceeds `miss_probability`.
+    The largest count k under which so few would be found with more than the `miss_probability`: P(X <= dirty) for X
+    hypergeometric, which for none is C(n - k, m) / C(n, m). Exact to rounding. Raises `ValueError` on counts that do not fit.
     """
     log_beta = math.log(checked_probability("the miss probability", miss_probability))
     n = _checked_population(population)
     m = _checked_part("the sample", sampled, n)
-    if m == 0:
-        return n
-    return _least(lambda count: _log_miss(n, count, m) <= log_beta, 0, n) - 1
+    x = _checked_part("the dirty items", dirty, m)
+    if m == 0 or x == m:
+        return n - (m - x)
+    if x == 0:
+        return _least(lambda count: _log_miss(n, count, m) <= log_beta, 0, n) - 1
+    # With more than n - (m - x) dirty items there would be fewer clean ones than were seen.
+    return _least(lambda count: count > n - (m - x) or _log_tail(n, count, m, x) <= log_beta, x, n - (m - x) + 1) - 1
+
+
+def _log_tail(n: int, k: int, m: int, most: int) -> float:
+    """log P(X <= most), X the marked among m drawn of n of which k are marked, by the ratios of its terms."""
+    first = max(0, m - (n - k))
+    last = min(most, k, m)
+    if first > last:
+        return -math.inf
+    if last - first > TERMS_MAX:
+        raise ValueError(f"{most} dirty items are more than {TERMS_MAX}, for which no tail is computed")
+    start = _log_choose(k, first) + _log_choose(n - k, m - first) - _log_choose(n, m)
+    i = np.arange(first, last, dtype=np.float64)
+    steps = np.log((k - i) * (m - i)) - np.log((i + 1) * (n - k - m + i + 1))
+    return float(log_sum_exp(start + np.concatenate(([0.0], np.cumsum(steps)))))
+
+
+def _log_choose(n: int, k: int) -> float:
+    """log C(n, k); of the smaller side, by a sum where it is short, so that no digits cancel."""
+    k = min(k, n - k)
+    if k <= TERMS_MAX:
+        i = np.arange(1, k + 1, dtype=np.float64)
+        return float(np.sum(np.log((n - k + i) / i)))
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 def clopper_pearson_upper(failures: int, trials: int, miss_probability: float) -> float:

@@ -19,8 +19,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from inspectorate.evidence import PacketsDrawn, VerifiedStatement, WorkCommitted
-from inspectorate.evidence.fair import passed_over, secrets_of
+from inspectorate.evidence import VerifiedStatement, WorkCommitted
+from inspectorate.evidence.fair import Uses, misused
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Found
 from inspectorate.mechanisms.inspection.challenge.promise import parse_randomness
 
@@ -36,30 +36,11 @@ def check_uses(
 
     `naming` gives, for the digest of a commitment, the promise that it names; commitments that name none are not in it.
     """
-    found: list[Found] = []
-    seen: dict[tuple[str, ...], str] = {}
-    used: set[str] = set()
-    by_digest = {promise.digest: promise for promise in promises}
-    for draw in sorted(draws, key=_drawn_key):
-        said = _as_drawn(draw)
-        marks: list[tuple[Fault, tuple[str, ...], str]] = [
-            (Fault.REDRAWN, ("commitment", said.by, said.commitment), "draws from a commitment a second time")
-        ]
-        marks += [
-            (Fault.SECRET_REUSED, mark, "uses a promise or a secret a second time")
-            for mark in secrets_of(draw, said, by_digest, partial(parse_randomness, where="randomness"), payload)
-        ]
-        for fault, mark, detail in marks:
-            if mark in seen:
-                found.append(Found(fault=fault, detail=detail, statement=draw.digest))
-            seen.setdefault(mark, draw.digest)
-        if said.promise in by_digest and said.commitment not in naming:
-            skipped = passed_over(said, by_digest, used)
-            if skipped:
-                found.append(Found(fault=Fault.PROMISE_SKIPPED, detail=skipped, statement=draw.digest))
-        if said.promise is not None:
-            used.add(said.promise)
-    return tuple(found)
+    uses = Uses(
+        draws=draws, promises=promises, naming=naming, noun="commitment", again=False,
+        randomness=partial(parse_randomness, where="randomness"), payload=payload,
+    )  # fmt: skip
+    return tuple(Found(fault=Fault(one.value), detail=detail, statement=draw) for draw, one, detail in misused(uses))
 
 
 def check_commitments(
@@ -107,15 +88,6 @@ def _chain_faults(run: list[VerifiedStatement], firsts: Mapping[str, int]) -> It
 
 def _broken(statement: VerifiedStatement, detail: str) -> Found:
     return Found(fault=Fault.CHAIN_BROKEN, detail=detail, statement=statement.digest)
-
-
-def _drawn_key(statement: VerifiedStatement) -> tuple[object, ...]:
-    return _as_drawn(statement).drawn_at, statement.digest
-
-
-def _as_drawn(statement: VerifiedStatement) -> PacketsDrawn:
-    assert isinstance(statement.predicate, PacketsDrawn)
-    return statement.predicate
 
 
 def _as_committed(statement: VerifiedStatement) -> WorkCommitted:

@@ -13,16 +13,13 @@ share is 1.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
-import numpy as np
-
 from inspectorate.mechanisms.inspection.challenge.promise import Method, Selection
 from inspectorate.mechanisms.inspection.transcripts.types import PacketList
-from inspectorate.statistics.numerics import checked_probability, log_sum_exp
-from inspectorate.statistics.sampling import clopper_pearson_upper
+from inspectorate.statistics.numerics import checked_probability
+from inspectorate.statistics.sampling import clopper_pearson_upper, dirty_count_upper
 
 MISS_PROBABILITY_MAX: Final = 0.25
 
@@ -56,36 +53,3 @@ def dirty_time_share_upper(
     unseen = sorted((length for row, length in enumerate(lengths) if listed.first + row not in drawn), reverse=True)
     held = sum(lengths[number - listed.first] for number in dirty) + sum(unseen[: count - len(set(dirty))])
     return held / sum(lengths)
-
-
-def dirty_count_upper(*, population: int, sampled: int, dirty: int, miss_probability: float) -> int:
-    """The largest number K of dirty items with P(at most `dirty` of `sampled` are dirty) > `miss_probability`;
-    exact."""
-    beta = math.log(checked_probability("the miss probability", miss_probability))
-    if not 0 <= dirty <= sampled <= population:
-        raise ValueError(f"{dirty} dirty of {sampled} sampled of {population} do not fit one another")
-    low, high = dirty, population - (sampled - dirty)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _log_tail(population, middle, sampled, dirty) > beta:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _log_tail(population: int, marked: int, sampled: int, most: int) -> float:
-    """log P(X <= most) for the hypergeometric X: marked items among the sampled."""
-    least = max(0, sampled - (population - marked))
-    if least > most:
-        return -math.inf
-    whole = _log_choose(population, sampled)
-    terms = [
-        _log_choose(marked, x) + _log_choose(population - marked, sampled - x) - whole
-        for x in range(least, min(most, marked, sampled) + 1)
-    ]
-    return float(log_sum_exp(np.array(terms)))
-
-
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -17,8 +17,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from inspectorate.evidence import IntervieweesDrawn, RosterCommitted, VerifiedStatement
-from inspectorate.evidence.fair import passed_over, secrets_of
+from inspectorate.evidence import RosterCommitted, VerifiedStatement
+from inspectorate.evidence.fair import Uses, misused
 from inspectorate.mechanisms.interviews.roster.faults import Fault, Found
 from inspectorate.mechanisms.interviews.roster.selection import parse_randomness
 
@@ -77,36 +77,13 @@ def check_uses(
 
     `naming` gives, for the digest of a roster, the promise that it names; rosters that name none are not in it.
     """
-    found: list[Found] = []
-    first: dict[tuple[str, ...], tuple[str, str]] = {}
-    used: set[str] = set()
-    by_digest = {promise.digest: promise for promise in promises}
-    for draw in sorted(draws, key=lambda one: (_as_drawn(one).drawn_at, one.digest)):
-        said = _as_drawn(draw)
-        key = ("replaces", said.replaces) if said.replaces else ("draws", said.by, said.roster)
-        if key in first:
-            what = "replaces the same people" if said.replaces else "draws from a roster"
-            found.append(Found(fault=Fault.REDRAWN, detail=f"{what} a second time", statement=draw.digest))
-        first.setdefault(key, (draw.digest, said.roster))
-        for mark in secrets_of(draw, said, by_digest, partial(parse_randomness, where="randomness"), payload):
-            # One secret may draw again from its roster, to replace; `judge.check_draw` sees to it that nobody is chosen.
-            if first.setdefault(mark, (draw.digest, said.roster))[1] != said.roster:
-                detail = "uses a promise or a secret for a second roster"
-                found.append(Found(fault=Fault.SECRET_REUSED, detail=detail, statement=draw.digest))
-        if said.promise in by_digest and said.roster not in naming:
-            skipped = passed_over(said, by_digest, used)
-            if skipped:
-                found.append(Found(fault=Fault.PROMISE_SKIPPED, detail=skipped, statement=draw.digest))
-        if said.promise is not None:
-            used.add(said.promise)
-    return tuple(found)
+    uses = Uses(
+        draws=draws, promises=promises, naming=naming, noun="roster",
+        randomness=partial(parse_randomness, where="randomness"), payload=payload,
+    )  # fmt: skip
+    return tuple(Found(fault=Fault(one.value), detail=detail, statement=draw) for draw, one, detail in misused(uses))
 
 
 def _as_roster(statement: VerifiedStatement) -> RosterCommitted:
     assert isinstance(statement.predicate, RosterCommitted)
-    return statement.predicate
-
-
-def _as_drawn(statement: VerifiedStatement) -> IntervieweesDrawn:
-    assert isinstance(statement.predicate, IntervieweesDrawn)
     return statement.predicate
