@@ -19,9 +19,13 @@ from inspectorate.canonical import first_fault
 from inspectorate.cli import plan_text
 from inspectorate.cli.options import NEW_PATH, json_option, print_json, write_text
 from inspectorate.cli.plan_chips import DEFAULT_CHIP, chip_named, memory_of, reached_flop_per_s, utilisation_of
+from inspectorate.cli.plan_inspections import inspections
 from inspectorate.cli.plan_joining import joining
 from inspectorate.cli.plan_needs import needs_command
+from inspectorate.cli.plan_portfolio import portfolio
 from inspectorate.cli.plan_sampling import sampling
+from inspectorate.cli.plan_strength import strength
+from inspectorate.cli.plan_supply import supply
 from inspectorate.cli.plan_units import PARAMETERS, RATE, SECONDS, SIZE, TOKENS, target
 from inspectorate.declaration import ChipModel
 from inspectorate.errors import InputError
@@ -69,9 +73,13 @@ def plan() -> None:
     """Plan limits: what an adversary still reaches under one, and which limit achieves a target."""
 
 
+plan.add_command(inspections)
 plan.add_command(joining)
 plan.add_command(needs_command)
 plan.add_command(sampling)
+plan.add_command(portfolio)
+plan.add_command(strength)
+plan.add_command(supply)
 
 
 @plan.command()
