@@ -24,7 +24,7 @@ from inspectorate.agreement import Agreement, Clause, ClauseKind
 from inspectorate.canonical import Identifier, Record, Text
 from inspectorate.declaration import Declaration
 from inspectorate.evidence import Activity, Closing, Evidence, HumanSource, Step
-from inspectorate.keys import PlatformAnchor
+from inspectorate.keys import LandmarkAnchor, PlatformAnchor
 from inspectorate.quantities import NonNegative, Period, Positive, Share
 from inspectorate.statistics import LOG_E_MAX, LOG_E_MIN
 
@@ -218,6 +218,8 @@ class Case:
     """Work that clauses of one mechanism share within one review, such as decoded streams, under the mechanism's name."""
     platforms: tuple[PlatformAnchor, ...] = ()
     """Out of the reviewer's anchors, never out of evidence: without one, no quote of a TPM can be believed."""
+    landmarks: tuple[LandmarkAnchor, ...] = ()
+    """Out of the reviewer's anchors, too: what another landmark timed says nothing."""
 
 
 class Mechanism(Protocol):

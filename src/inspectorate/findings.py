@@ -51,6 +51,10 @@ ALARMING_KINDS = frozenset(
         ClauseKind.REPLAYED_WORK,
         ClauseKind.ACCOUNTED_FLOP,
         ClauseKind.REVIEWED_CODE,
+        ClauseKind.COVERED_CLUSTER,
+        ClauseKind.NO_SPLITTING,
+        ClauseKind.CHIP_REGISTER,
+        ClauseKind.COUNTED_CHIPS,
     }
 )
 """Kinds of clause against which evidence can reach an alarm."""

@@ -198,12 +198,24 @@ class PlatformAnchor(Record):
     firmware_version_min: int = Field(default=0, ge=0, description="TPMS_ATTEST.firmwareVersion, as a number")
 
 
+class LandmarkAnchor(Record):
+    """A landmark of the verifier that times answers of devices, and where it stands (WGS 84)."""
+
+    name: Identifier
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)]
+    longitude_deg: Annotated[float, Field(ge=-180, le=180)]
+    position_error_m: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        default=100.0, description="within which its position is known"
+    )
+
+
 class TrustAnchors(Record):
     """All that the reviewer trusts. Read from the reviewer's own file, never from a bundle."""
 
     anchors: tuple[TrustAnchor, ...] = Field(min_length=1)
     ledgers: tuple[LedgerAnchor, ...] = ()
     platforms: tuple[PlatformAnchor, ...] = Field(default=(), max_length=64)
+    landmarks: tuple[LandmarkAnchor, ...] = Field(default=(), max_length=1000)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -213,6 +225,9 @@ class TrustAnchors(Record):
         names = [anchor.name for anchor in self.anchors]
         if len(set(names)) != len(names):
             raise ValueError("one name is given to two anchors")
+        places = [landmark.name for landmark in self.landmarks]
+        if len(set(places)) != len(places):
+            raise ValueError("one name is given to two landmarks")
         return self
 
     def by_key_id(self, key_id: str) -> TrustAnchor | None:

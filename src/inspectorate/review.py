@@ -41,8 +41,9 @@ from inspectorate.evidence import (
     receive,
 )
 from inspectorate.findings import Finding, fuse
-from inspectorate.keys import PlatformAnchor, TrustAnchors
+from inspectorate.keys import TrustAnchors
 from inspectorate.ledger import ProofVerifier, VerifiedInclusion, proof_origin
+from inspectorate.mechanisms.custody.appraise import CUSTODY
 from inspectorate.mechanisms.guarantee.appraise import GUARANTEE
 from inspectorate.mechanisms.inspection.appraise import INSPECTION
 from inspectorate.mechanisms.interconnect.appraise import INTERCONNECT
@@ -51,7 +52,7 @@ from inspectorate.mechanisms.whistleblowing.appraise import WHISTLEBLOWING
 from inspectorate.mechanisms.workloads.appraise import WORKLOADS
 from inspectorate.quantities import Period, Time
 
-MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS, GUARANTEE, INSPECTION, WHISTLEBLOWING, INTERVIEWS)
+MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS, GUARANTEE, INSPECTION, WHISTLEBLOWING, INTERVIEWS, CUSTODY)
 """Every way of knowing that this program has."""
 
 INTERVAL_S = 3600.0
@@ -146,7 +147,7 @@ def review(
     )
     all_problems = (*problems, *ledger_problems, *evidence.problems)
     # (7)
-    assessments = _appraise(terms, declaration, evidence, anchors.platforms)
+    assessments = _appraise(terms, declaration, evidence, anchors)
     # (8)
     account = take_account(
         assessments,
@@ -261,7 +262,7 @@ def _find_declaration(
 
 
 def _appraise(
-    terms: Agreement, declaration: Declaration, evidence: Evidence, platforms: tuple[PlatformAnchor, ...]
+    terms: Agreement, declaration: Declaration, evidence: Evidence, anchors: TrustAnchors
 ) -> tuple[Assessment, ...]:
     """Step 7: every mechanism on every clause of its kinds."""
     table: MechanismTable = {kind: tuple(m for m in MECHANISMS if kind in m.clause_kinds) for kind in ClauseKind}
@@ -278,7 +279,8 @@ def _appraise(
                 period=declaration.period,
                 miss_probability=(1 - terms.assurance_confidence) / statements,
                 shared=shared,
-                platforms=platforms,
+                platforms=anchors.platforms,
+                landmarks=anchors.landmarks,
             )
             assessments = mechanism.appraise(case)
             assert assessments, f"{mechanism.name} said nothing of {clause.id}"

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from inspectorate.agreement import (
     Agreement,
+    ChallengeAccess,
+    ChipRegister,
     ClauseKind,
     CoveredCluster,
     HiddenTraining,
@@ -57,6 +59,7 @@ def test_the_shipped_agreements_are_these() -> None:
         "inference-only-guarded",
         "inference-only-heard",
         "inference-only-inspected",
+        "inference-only-kept",
     )
 
 
@@ -131,8 +134,6 @@ def test_clocks_in_seconds(clock: str, seconds: float, article: str) -> None:
         ("monitored-runs", "IV"),
         ("declared-facilities", "V"),
         ("chip-register", "V"),
-        ("chip-transfers", "V"),
-        ("broken-chips", "V"),
         ("no-disaggregation", "V"),
         ("chip-sales", "V"),
         ("continuous-verification", "VII"),
@@ -144,10 +145,20 @@ def test_articles_of_the_clauses(clause: str, article: str) -> None:
     assert found.source.article == article
 
 
-def test_twenty_challenge_inspections_per_party_and_year() -> None:
+def test_twenty_challenge_inspections_per_party_and_year_each_within_a_day() -> None:
     terms = {c.id: c.parameters for c in load_agreement("asi-agreement").clauses}["challenge-inspections"]
-    assert isinstance(terms, Procedure)
-    assert terms.per_party_per_year_max == 20
+    assert isinstance(terms, ChallengeAccess)
+    assert (terms.per_party_per_year_max, terms.access_within_s) == (20, DAY_S)
+
+
+def test_the_register_of_article_v_has_the_times_of_its_clocks() -> None:
+    agreement = load_agreement("asi-agreement")
+    terms = {c.id: c.parameters for c in agreement.clauses}["chip-register"]
+    clocks = {c.id: c.within_s for c in agreement.clocks}
+    assert isinstance(terms, ChipRegister)
+    assert terms.first_within_s == clocks["first-register"]
+    assert terms.updated_every_s == clocks["register-update"]
+    assert terms.transfer_notice_s == clocks["transfer-notice"]
 
 
 def test_monitored_runs_need_both_approvals() -> None:

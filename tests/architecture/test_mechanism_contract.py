@@ -30,6 +30,7 @@ AGREEMENTS = {
     "inspection": "inference-only-inspected",
     "whistleblowing": "inference-only-heard",
     "interviews": "inference-only-heard",
+    "custody": "inference-only-kept",
 }
 """By mechanism: the shipped agreement with a clause of every kind that it appraises."""
 OBSERVED_S = 240
@@ -69,6 +70,7 @@ def case_of(mechanism: Mechanism, name: str, clause: Clause, evidence: Evidence)
         miss_probability=0.001,
         shared={},
         platforms=made.anchors.platforms,
+        landmarks=made.anchors.landmarks,
     )
 
 
@@ -160,6 +162,7 @@ def test_without_evidence_nothing_is_observed_and_nothing_has_a_number(mechanism
             assert assessment.verdict is Verdict.NOT_OBSERVED
             assert assessment.log_e in (None, 0.0), "no evidence is no evidence against anybody"
             assert (assessment.hidden, assessment.joining, assessment.evidence_ids) == ((), (), ())
+            assert all((part.share_max, part.miss_probability) == (1, 0) for part in assessment.outside)
             assert assessment.reasons
 
 
@@ -197,7 +200,7 @@ def test_assessments_keep_within_clause_declaration_and_period(mechanism: Mechan
     for clause in clauses_of(mechanism, name):
         for assessment in mechanism.appraise(case_of(mechanism, name, clause, evidence_of(mechanism, name))):
             assert (assessment.clause, assessment.mechanism) == (clause.id, mechanism.name)
-            parts = (assessment, *assessment.hidden, *assessment.joining)
+            parts = (assessment, *assessment.hidden, *assessment.joining, *assessment.outside)
             assert all(set(part.scope.pods) <= pods for part in parts)
             assert all(made.declaration.period.covers(part.scope.period) for part in parts)
             assert assessment.log_e is None or LOG_E_MIN <= assessment.log_e <= LOG_E_MAX
@@ -231,7 +234,7 @@ def test_its_statements_use_no_more_miss_probability_than_they_were_given(mechan
         spent = {
             part.statement: part.miss_probability
             for assessment in mechanism.appraise(case)
-            for part in (*assessment.hidden, *assessment.joining)
+            for part in (*assessment.hidden, *assessment.joining, *assessment.outside)
         }
         assert sum(spent.values()) <= case.miss_probability * (1 + 1e-9)
 

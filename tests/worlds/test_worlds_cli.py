@@ -12,6 +12,7 @@ from inspectorate.cli.worlds import worlds
 from inspectorate.evidence import Bundle
 from inspectorate.keys import TrustAnchors
 from inspectorate.worlds import CATALOGUE, build_world
+from inspectorate.worlds.custody_catalogue import KEPT
 from inspectorate.worlds.guard_catalogue import GUARDED
 from inspectorate.worlds.heard_catalogue import HEARD
 from inspectorate.worlds.inspection_catalogue import INSPECTED
@@ -20,7 +21,7 @@ from inspectorate.worlds.inspection_catalogue import INSPECTED
 def test_list_names_every_world() -> None:
     result = CliRunner().invoke(worlds, ["list", "--json"])
     assert result.exit_code == 0
-    assert [item["name"] for item in json.loads(result.stdout)] == [*CATALOGUE, *GUARDED, *INSPECTED, *HEARD]
+    assert [item["name"] for item in json.loads(result.stdout)] == [*CATALOGUE, *GUARDED, *INSPECTED, *HEARD, *KEPT]
 
 
 def test_make_writes_a_site_that_opens(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from inspectorate.cli.worlds_interviews import interviews
 from inspectorate.evidence import Bundle, write_bundle
 from inspectorate.review import Review, review
 from inspectorate.worlds import CATALOGUE, World, WorldKind, build_world, names_of
+from inspectorate.worlds.custody_catalogue import KEPT
 from inspectorate.worlds.guard_catalogue import GUARDED
 from inspectorate.worlds.heard_catalogue import HEARD
 from inspectorate.worlds.inspection_catalogue import INSPECTED
@@ -46,8 +47,8 @@ worlds.add_command(interviews)
 @worlds.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """List every kind of world: those of traffic, those behind guarantee processors, under inspection, with human sources."""
-    every = (*CATALOGUE.values(), *GUARDED.values(), *INSPECTED.values(), *HEARD.values())
+    """List every kind of world: of traffic, behind guarantee processors, under inspection, with human sources, with custody."""
+    every = (*CATALOGUE.values(), *GUARDED.values(), *INSPECTED.values(), *HEARD.values(), *KEPT.values())
     if as_json:
         print_json([{"name": s.name, "kind": s.kind.value, "description": s.description} for s in every])
         return
@@ -94,6 +95,8 @@ def make(name: str, seed: int, out: Path, as_json: bool) -> None:
               help="Worlds of each kind under inspection.")  # fmt: skip
 @click.option("--heard", type=click.IntRange(min=0), default=0, show_default=True,
               help="Worlds of each kind with human sources.")  # fmt: skip
+@click.option("--kept", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Worlds of each kind with custody of chips.")  # fmt: skip
 @click.option("--timed", type=click.IntRange(min=0), default=5, show_default=True,
               help="Worlds of each cheat for which the time to the alarm is found.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True)
@@ -105,6 +108,7 @@ def rates(
     guarded: int,
     inspected: int,
     heard: int,
+    kept: int,
     timed: int,
     jobs: int,
     as_json: bool,
@@ -116,10 +120,11 @@ def rates(
     tasks += list(itertools.product(GUARDED, range(guarded)))
     tasks += list(itertools.product(INSPECTED, range(inspected)))
     tasks += list(itertools.product(HEARD, range(heard)))
+    tasks += list(itertools.product(KEPT, range(kept)))
     if not tasks:
         raise click.UsageError("there is nothing to measure: all counts are 0")
     outcomes = _with_progress(tasks, timed, jobs)
-    kinds = {**CATALOGUE, **GUARDED, **INSPECTED, **HEARD}
+    kinds = {**CATALOGUE, **GUARDED, **INSPECTED, **HEARD, **KEPT}
     of_honest = [outcome for outcome in outcomes if kinds[outcome.world].kind is WorldKind.HONEST]
     rows = list(tabulate(outcomes))
     allowed = build_world(*tasks[0]).agreement.false_accusation_rate

@@ -29,9 +29,11 @@ from inspectorate.evidence import Memory, ProblemKind
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.interconnect.segments import Datagrams
 from inspectorate.quantities import Period, to_ns
-from inspectorate.worlds import gateway, guard, guard_tpm, heard, inspection, model, telemetry_site
+from inspectorate.worlds import custody, gateway, guard, guard_tpm, heard, inspection, model, telemetry_site
 from inspectorate.worlds.catalogue import CATALOGUE, WorldKind, WorldSpec
 from inspectorate.worlds.cheats import CHEATS, Breach, Plan, breach_of
+from inspectorate.worlds.custody_catalogue import KEPT
+from inspectorate.worlds.custody_cheats import CUSTODY_CHEATS
 from inspectorate.worlds.exporter import SOUND, export
 from inspectorate.worlds.faults import FAULTS, Problems, Tampering
 from inspectorate.worlds.guard_attacks import begins
@@ -165,7 +167,7 @@ def build_world(
             raise InputError(f"{observed_s} s is not within the {site.duration_s} s of the world")
         period = Period(start=site.start, end=site.start + timedelta(seconds=observed_s))
         received = tuple(_until(part, period) for part in received)
-    declaration = _declared(site, terms, period)
+    declaration = _declared(site, terms, period, seed)
     sealing = seal_bundle(
         collect(received, period),
         seed=seed,
@@ -177,6 +179,7 @@ def build_world(
             guard.state(declaration, terms, site, flows, seed=seed, attack=_attack(spec, site, seed)),
             inspection.state(declaration, terms, seed=seed, attack=_inspection_attack(spec, site, seed)),
             heard.state(declaration, terms, seed=seed, attack=_heard_attack(spec, plan, site)),
+            custody.state(declaration, terms, seed=seed, attack=CUSTODY_CHEATS[spec.custody] if spec.custody else None),
         ),
     )
     breaches = (breach_of(cheat, site, plan),) if cheat and plan else _other_breaches(spec, site, declaration, seed)
@@ -185,7 +188,7 @@ def build_world(
         seed=seed,
         agreement=terms,
         declaration=declaration,
-        anchors=_anchors(declaration, site, seed),
+        anchors=_anchors(declaration, terms, site, seed),
         files=Memory(sealing.files, where=f"simulated world {spec.name}, seed {seed}"),
         contents=sealing.files,
         as_of=period.end + timedelta(hours=1),
@@ -197,23 +200,24 @@ def build_world(
 
 
 def _known(name: str) -> WorldSpec:
-    known = {**CATALOGUE, **GUARDED, **INSPECTED, **HEARD}
+    known = {**CATALOGUE, **GUARDED, **INSPECTED, **HEARD, **KEPT}
     if name not in known:
         raise InputError(f"there is no world {name!r}", remedy="`inspectorate worlds list` names them")
     return known[name]
 
 
-def _declared(site: SimSite, terms: Agreement, period: Period) -> Declaration:
+def _declared(site: SimSite, terms: Agreement, period: Period, seed: int) -> Declaration:
     """What the operator declares, with the reporters and meters that the agreement asks for."""
     asked = gateway.reporters(site, terms)
     guards = (*guard.reporters(site, terms), *inspection.reporters(site, terms), *heard.reporters(site, terms))
     cabling = gateway.cabling(site) if asked else ()
     declaration = declare(site, terms, period, reporters=(*asked, *guards), cabling=cabling)
-    return inspection.declared(telemetry_site.declared(declaration, site, terms), terms)
+    measured = telemetry_site.declared(declaration, site, terms)
+    return custody.declared(inspection.declared(measured, terms), terms, seed=seed)
 
 
-def _anchors(declaration: Declaration, site: SimSite, seed: int) -> TrustAnchors:
-    own = {ReporterKind.GUARD, ReporterKind.TRANSCRIPTS, ReporterKind.ROSTER}
+def _anchors(declaration: Declaration, terms: Agreement, site: SimSite, seed: int) -> TrustAnchors:
+    own = {ReporterKind.GUARD, ReporterKind.TRANSCRIPTS, ReporterKind.ROSTER, *custody.REPORTERS}
     reporters = [reporter.id for reporter in declaration.reporters if reporter.kind not in own]
     guards = guard.anchors(declaration, seed)
     people = heard.anchors(declaration, seed)
@@ -222,9 +226,13 @@ def _anchors(declaration: Declaration, site: SimSite, seed: int) -> TrustAnchors
         *guards,
         *inspection.anchors(declaration, seed),
         *people,
+        *custody.anchors(declaration, terms, seed),
     )
     made = make_anchors(seed, [*telemetry_site.collected(declaration), *reporters], declaration.period, others)
-    return made.model_copy(update={"platforms": (guard_tpm.anchor(),)}) if guards else made
+    updates: dict[str, object] = {"landmarks": custody.marks(declaration)}
+    if guards:
+        updates["platforms"] = (guard_tpm.anchor(),)
+    return made.model_copy(update=updates)
 
 
 def _measured(*parts: Measured) -> Measured:
@@ -272,8 +280,10 @@ def _heard_attack(spec: WorldSpec, plan: Plan | None, site: SimSite) -> HeardAtt
 
 
 def _other_breaches(spec: WorldSpec, site: SimSite, declaration: Declaration, seed: int) -> tuple[Breach, ...]:
-    """What a subverted processor is guilty of, or a pod that did other work than it committed to."""
+    """What a subverted processor is guilty of, a pod that did other work than it committed to, or who keeps the chips."""
     attack = _inspection_attack(spec, site, seed)
+    if spec.custody is not None and spec.kind is WorldKind.CHEATING:
+        return (Breach(cheat=spec.custody, pods=site.names, period=declaration.period, exchanged_bytes=0),)
     if attack is None or spec.kind is not WorldKind.CHEATING:
         return _guard_breaches(spec, site, declaration, seed)
     return (Breach(cheat=spec.inspection or "", pods=(attack[0],), period=declaration.period, exchanged_bytes=0),)

@@ -39,6 +39,8 @@ class WorldSpec:
     """What is done to the transcripts of one pod, or to what inspectors make of them (`inspection_cheats`)."""
     heard: str | None = None
     """What is done to human sources, or what they say (`heard_cheats`)."""
+    custody: str | None = None
+    """What is done with chips, or with what is said of them (`custody_cheats`)."""
     agreement: str = "inference-only"
     """The shipped agreement of the site, unless another is given."""
 

@@ -29,6 +29,7 @@ from inspectorate.findings import Finding
 from inspectorate.statistics import clopper_pearson_lower, clopper_pearson_upper
 from inspectorate.worlds.build import World, build_world
 from inspectorate.worlds.catalogue import CATALOGUE, WorldKind
+from inspectorate.worlds.custody_catalogue import KEPT
 from inspectorate.worlds.guard_catalogue import GUARDED
 from inspectorate.worlds.heard_catalogue import HEARD
 from inspectorate.worlds.inspection_catalogue import INSPECTED
@@ -203,7 +204,7 @@ def pool(outcomes: Sequence[Outcome], label: str) -> Row:
     half = INTERVAL_MISS / 2
     return Row(
         label=label,
-        kind={**CATALOGUE, **GUARDED, **INSPECTED, **HEARD}[outcomes[0].world].kind,
+        kind={**CATALOGUE, **GUARDED, **INSPECTED, **HEARD, **KEPT}[outcomes[0].world].kind,
         worlds=count,
         alarms=alarms,
         alarm_rate=(clopper_pearson_lower(alarms, count, half), clopper_pearson_upper(alarms, count, half)),
