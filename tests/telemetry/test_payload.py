@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -124,13 +125,16 @@ def test_a_column_that_is_there_twice() -> None:
 
 def test_bounds_are_held_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_table(PLAIN)
-    for name in ("TABLE_BYTES_MAX", "TABLE_ROW_GROUPS_MAX"):
+    monkeypatch.setattr(tables.pq, "ParquetFile", None)
+    for name in ("rows", "groups", "footer_bytes", "header_bytes", "unpacked_bytes"):
         with monkeypatch.context() as patch:
-            patch.setattr(tables, name, 0)
-            patch.setattr(pq.ParquetFile, "read", None)
+            patch.setattr(tables, "TABLE_BOUNDS", replace(tables.TABLE_BOUNDS, **{name: 0}))
             with pytest.raises(EvidenceError):
                 read_table(data)
-    monkeypatch.setattr(pq.ParquetFile, "read", None)
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "TABLE_BYTES_MAX", len(data) - 1)
+        with pytest.raises(EvidenceError, match="larger"):
+            read_table(data)
     with pytest.raises(EvidenceError, match="bounds"):
         read_table(data, values_max=19)
 

@@ -9,6 +9,7 @@
 - `stream`: sequences of statements of one sensor or meter: missing, repeated, forked, cloned, cut off.
 - `bundle`: a folder or a tar archive that carries statements, payloads and ledger proofs.
 - `cutting`, `sealing`, `spool`: how collectors cut streams into segments, sign and chain them, and keep them on disk.
+- `pages`: what a Parquet file says of itself, held against bounds before Arrow reads it.
 - `fair`: whether what drew was fixed before what it drew from.
 - `exchange`: a folder of statements as one side hands it to the other, before there is a bundle.
 - `receive`: a bundle and the reviewer's trust anchors in, `Evidence` out.

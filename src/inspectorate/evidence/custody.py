@@ -269,6 +269,10 @@ class CameraWatched(Report):
     events: dict[CameraEvent, Annotated[int, Field(ge=1, le=10**6)]] = Field(default={}, max_length=len(CameraEvent))
     challenges: int = Field(ge=0, le=10**9)
     answered: int = Field(ge=0, le=10**9)
+    promise: Digest | None = Field(
+        default=None,
+        description="digest of the envelope of the `RandomnessPromised` by which the verifier's lamp goes; none: no lamp",
+    )
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -2,6 +2,8 @@
 
 Columns: `t_ms`, `switch`, `port`, `in_octets`, `out_octets`, `in_pkts`, `out_pkts`. The speed of a port follows from its name
 where that begins with the words of one of the makers (`SPEED_WORDS`); it is unknown elsewhere.
+Before Arrow sees anything of a table, its own word is held against the bounds (`evidence.pages`). Names are read as they are
+stored, each once: repeated in every row, one long name would fill the memory.
 Source of the columns: Zhejiang Lab cluster traces (CC-BY-4.0). Source of the names: H3C and Cisco, interface naming.
 """
 
@@ -14,9 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inspectorate.errors import InputError
+from inspectorate.evidence.pages import rows_within
 from inspectorate.mechanisms.interconnect.counters.increments import Whole, readings_of_increments
 from inspectorate.mechanisms.interconnect.counters.readings import Port, Readings
-from inspectorate.mechanisms.interconnect.counters.reference import PORTS_MAX, READINGS_MAX
+from inspectorate.mechanisms.interconnect.counters.reference import (
+    INPUT_BYTES_MAX,
+    NAME_CHARS_MAX,
+    PORTS_MAX,
+    TABLE_BOUNDS,
+)
 
 COLUMNS = {"in_octets": "in_octets", "out_octets": "out_octets", "in_packets": "in_pkts", "out_packets": "out_pkts"}
 SPEED_WORDS = {
@@ -30,6 +38,7 @@ SPEED_WORDS = {
     "FourHundredGigE": 400 * 10**9,
     "EightHundredGigE": 800 * 10**9,
 }
+NUMBERS, NAMES = ("t_ms", *COLUMNS.values()), ("switch", "port")
 TIME_MS_MAX = 7_258_118_400_000
 
 
@@ -40,17 +49,7 @@ def speed_of_name(name: str) -> int:
 
 def read_parquet(path: Path, *, age_ns: int = 0) -> Readings:
     """Readings of all ports of a table. Raises `InputError`."""
-    try:
-        file = pq.ParquetFile(path)
-        if file.metadata.num_rows > READINGS_MAX:
-            raise InputError(f"{file.metadata.num_rows} rows are more than {READINGS_MAX}", where=str(path))
-        table = file.read(columns=["t_ms", "switch", "port", *COLUMNS.values()])
-    except (OSError, pa.ArrowException, KeyError) as fault:
-        raise InputError(
-            f"cannot be read as a table of increases: {str(fault)[:200]}",
-            where=str(path),
-            remedy=f"it needs the columns t_ms, switch, port, {', '.join(COLUMNS.values())}",
-        ) from None
+    table = _table(path)
     try:
         columns = {name: table[column].to_numpy().astype(np.int64) for name, column in COLUMNS.items()}
         time_ms = table["t_ms"].to_numpy().astype(np.int64)
@@ -72,7 +71,47 @@ def read_parquet(path: Path, *, age_ns: int = 0) -> Readings:
     return readings_of_increments(parts, speeds_bits_per_s={p: speed_of_name(p.name) for p in parts}, age_ns=age_ns)
 
 
+def _table(path: Path) -> pa.Table:
+    """The columns of a table, each of its type and without nulls. Raises `InputError`."""
+    names = [*NUMBERS, *NAMES]
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(INPUT_BYTES_MAX + 1)
+        if len(data) > INPUT_BYTES_MAX:
+            raise InputError(f"is larger than {INPUT_BYTES_MAX} bytes", where=str(path))
+        rows = rows_within(data, TABLE_BOUNDS)
+        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(NAMES))
+        fields = {name: file.schema_arrow.field(name).type for name in names}
+        wrong = [
+            name for name in NUMBERS if not (pa.types.is_integer(fields[name]) or pa.types.is_floating(fields[name]))
+        ]
+        wrong += [name for name in NAMES if not pa.types.is_dictionary(fields[name])]
+        if wrong:
+            raise InputError(f"a column is not of its type: {', '.join(wrong)}", where=str(path))
+        # Of a table without rows, no page was looked at.
+        table: pa.Table = (
+            file.read(columns=names, use_threads=False) if rows else pa.schema(list(fields.items())).empty_table()
+        )
+        table.validate(full=True)
+    except (OSError, pa.ArrowException, ValueError, LookupError, OverflowError, MemoryError, RuntimeError) as fault:
+        raise InputError(
+            f"cannot be read as a table of increases: {str(fault)[:200]}",
+            where=str(path),
+            remedy=f"it needs the columns {', '.join(names)}",
+        ) from None
+    if table.num_rows != rows or any(table[name].null_count for name in names):
+        raise InputError("a row lacks a value", where=str(path))
+    return table
+
+
 def _codes(column: pa.ChunkedArray) -> tuple[Whole, list[str]]:
-    """Each row's number in the list of names."""
-    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), [str(name) for name in encoded.dictionary]
+    """Each row's number in the list of names, which holds each once."""
+    chunks = column.unify_dictionaries().chunks
+    names = [str(name) for name in chunks[0].dictionary.to_pylist()] if chunks else []
+    if any(len(name) > NAME_CHARS_MAX for name in names):
+        raise ValueError(f"a name has more than {NAME_CHARS_MAX} characters")
+    index = np.concatenate(
+        [np.empty(0, dtype=np.int64), *(np.asarray(chunk.indices, dtype=np.int64) for chunk in chunks)]
+    )
+    once = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return np.array([once[name] for name in names], dtype=np.int64)[index], list(once)

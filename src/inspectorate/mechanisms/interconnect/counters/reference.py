@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspectorate.evidence.pages import OF_NUMBERS, Bounds
+
 LINK_SPEED_MARGIN = 1.01
 """A port may carry this much more than its nominal speed: clocks of ports are within 100 ppm (IEEE 802.3, 100GBASE-R), clocks of
 pollers within 500 ppm (the slew that ntpd allows). The rest is reserve."""
@@ -50,6 +52,17 @@ READINGS_MAX = 50_000_000
 INPUT_BYTES_MAX = 1 << 30
 LINE_BYTES_MAX = 65_536
 """Bounds on what is read from outside."""
+TABLE_BOUNDS = Bounds(
+    rows=READINGS_MAX,
+    values=20 * READINGS_MAX,
+    groups=10_000,
+    footer_bytes=1 << 20,
+    header_bytes=64 * 1024,
+    unpacked_bytes=4 << 30,
+    encodings=OF_NUMBERS,
+)
+"""Of a table of increases: five whole numbers of eight bytes in each of the rows, and as much again; other columns may stand there,
+and are not read."""
 NAME_CHARS_MAX = 200
 SPEED_BITS_PER_S_MAX = 1 << 50
 """A thousand times the fastest port that is sold (1.6 Tbit/s): beyond it a speed is a mistake."""

@@ -27,7 +27,7 @@ from inspectorate.mechanisms.workloads.telemetry.names import MIB
 from inspectorate.mechanisms.workloads.telemetry.reference import NAME_CHARS_MAX, TABLE_BYTES_MAX
 from inspectorate.mechanisms.workloads.telemetry.report import ReadReport, Unread
 from inspectorate.mechanisms.workloads.telemetry.signals import SENTINEL_MIN
-from inspectorate.mechanisms.workloads.telemetry.table import codes, floats, open_table
+from inspectorate.mechanisms.workloads.telemetry.table import FAULTS, codes, floats, open_table
 
 # Column -> (signal, factor).
 SPAR_COLUMNS: Mapping[str, tuple[str, float]] = {
@@ -73,12 +73,11 @@ class PublicRun:
 def read_spar(path: Path, *, report: ReadReport) -> PublicRun:
     """One run of SPAR-GPU-monitoring. Raises `EvidenceError` on what is no such table."""
     try:
-        file = open_table(path, (SPAR_UNIT, *SPAR_LABELS))
-        there = set(file.schema_arrow.names)
+        opened = open_table(path, (SPAR_UNIT, *SPAR_LABELS), where=str(path))
+        there = set(opened.schema.names)
         wanted = [name for name in (SPAR_TIME, SPAR_UNIT, *SPAR_LABELS, *SPAR_COLUMNS) if name in there]
-        table = file.read(columns=wanted, use_threads=False)
-        table.validate(full=True)
-    except (OSError, pa.ArrowException, ValueError, KeyError) as fault:
+        table = opened.read(wanted)
+    except FAULTS as fault:
         raise EvidenceError(f"cannot be read as a table: {str(fault)[:200]}", where=str(path)) from None
     samples = _samples(table, SPAR_COLUMNS, (SPAR_TIME, SPAR_UNIT, ""), str(path), report)
     labels = {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from inspectorate.evidence.pages import OF_NUMBERS, Bounds
+from inspectorate.mechanisms.workloads.telemetry.frame import SAMPLES_MAX
+
 LINE_BYTES_MAX = 65_536
 """A line of text beyond this is no sample: dcgm-exporter's are about 250 bytes, with all labels of a scheduler below 2 kB."""
 LABELS_MAX = 128
@@ -15,8 +18,18 @@ PAGES_BYTES_MAX = 256 * 1024 * 1024
 PAGES_MAX = 200_000
 
 TABLE_BYTES_MAX = 1 << 30
-"""A table may take this much after decompression, by its own word."""
-TABLE_ROW_GROUPS_MAX = 100_000
+"""Of a table as a file, and after decompression, as its pages say and as Arrow will allocate."""
+TABLE_BOUNDS = Bounds(
+    rows=SAMPLES_MAX,
+    values=SAMPLES_MAX,
+    groups=10_000,
+    footer_bytes=1 << 20,
+    header_bytes=64 * 1024,
+    unpacked_bytes=TABLE_BYTES_MAX,
+    encodings=OF_NUMBERS,
+)
+"""A group of rows takes about 75 bytes of the footer per column and at most a few hundred; ours has 1,048,576 rows. Our times are
+DELTA_BINARY_PACKED."""
 TABLE_STRING_BYTES_MAX = 16 * 1024 * 1024
 """One string of a table's own description (Thrift)."""
 TABLE_CONTAINER_ITEMS_MAX = 4_000_000

@@ -3,8 +3,9 @@
 - Signals have the names of the catalogue; another column, or one of another type, refuses the table: nothing is skipped because
   it is new. A null is a value that is not there.
 - Rows stand in the order in which the samples came.
-- What a table says of itself (rows, columns, sizes after decompression) is held against the bounds before anything of it is read,
-  and again against what was read.
+- What a table says of itself (rows, columns, sizes of all pages after decompression, encodings) is held against the bounds before
+  Arrow sees anything of it (`evidence.pages`), and rows again against what was read.
+- A file is read whole, once: under a mapping it could change between the check and the reading, or be cut short.
 
 Read by Apache Arrow, whose Parquet reader is fuzzed by its makers (OSS-Fuzz); what it refuses is `EvidenceError` here.
 Format: Apache Parquet, format 2.6; Zstandard; floats dictionary-encoded, since sensors resolve few values.
@@ -12,6 +13,8 @@ Format: Apache Parquet, format 2.6; Zstandard; floats dictionary-encoded, since 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +24,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from inspectorate.errors import EvidenceError
+from inspectorate.evidence.pages import check_file
 from inspectorate.mechanisms.workloads.telemetry.frame import SAMPLES_MAX, SIGNALS_MAX, UNITS_MAX, Samples
 from inspectorate.mechanisms.workloads.telemetry.lines import TIME_NS_MAX
 from inspectorate.mechanisms.workloads.telemetry.reference import (
     NAME_CHARS_MAX,
+    TABLE_BOUNDS,
     TABLE_BYTES_MAX,
     TABLE_CONTAINER_ITEMS_MAX,
-    TABLE_ROW_GROUPS_MAX,
     TABLE_STRING_BYTES_MAX,
 )
 from inspectorate.mechanisms.workloads.telemetry.signals import SIGNALS
 
 TIME, UNIT = "time_ns", "unit"
 ROW_GROUP_ROWS = 1 << 20
+FAULTS = (OSError, pa.ArrowException, ValueError, LookupError, OverflowError, MemoryError, RuntimeError)
+"""What Arrow raises on a table that cannot be read; a fault of C++ for which it has no class comes as `RuntimeError`."""
 _REMEDY = f"it needs the columns {TIME} (int64), {UNIT} (string) and signals of the catalogue (float), and nothing else"
 
 
@@ -64,15 +70,11 @@ def read_table(data: bytes | Path, *, where: str = "telemetry table", values_max
     """
     where = str(data) if isinstance(data, Path) else where
     try:
-        file = open_table(data, values_max=values_max)
-        signals = _columns(file.schema_arrow, where)
-        table = file.read(use_threads=False)
-        # Arrow does not look on reading whether a row's text is in the list of texts.
-        table.validate(full=True)
-    except (OSError, pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError) as fault:
+        opened = open_table(data, where=where, values_max=values_max)
+        signals = _columns(opened.schema, where)
+        table = opened.read()
+    except FAULTS as fault:
         raise EvidenceError(f"cannot be read as a table: {str(fault)[:200]}", where=where, remedy=_REMEDY) from None
-    if table.num_rows != file.metadata.num_rows:
-        raise EvidenceError(f"it has {table.num_rows} rows, and says {file.metadata.num_rows}", where=where)
     if table[TIME].null_count or table[UNIT].null_count:
         raise EvidenceError("a row has no time or no unit", where=where, remedy=_REMEDY)
     time_ns = table[TIME].to_numpy().astype(np.int64)
@@ -85,29 +87,50 @@ def read_table(data: bytes | Path, *, where: str = "telemetry table", values_max
     return Samples(units=units, signals=signals, time_ns=time_ns, unit=unit, values=values)
 
 
-def open_table(data: bytes | Path, texts: tuple[str, ...] = (UNIT,), values_max: int = SAMPLES_MAX) -> pq.ParquetFile:
-    """A Parquet file whose own word is within the bounds. Raises `EvidenceError`, and what Arrow raises.
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A Parquet file that says nothing beyond the bounds."""
+
+    schema: pa.Schema
+    rows: int
+    where: str
+    _file: pq.ParquetFile
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of all columns, or of these. Raises `EvidenceError`, and what is in `FAULTS`."""
+        names = list(self.schema.names if columns is None else columns)
+        if not self.rows:  # pages that nobody asked for were not looked at
+            return pa.schema([self.schema.field(name) for name in names]).empty_table()
+        table = self._file.read(columns=names, use_threads=False)
+        # Arrow does not look on reading whether a row's text is in the list of texts.
+        table.validate(full=True)
+        if table.num_rows != self.rows:
+            raise EvidenceError(f"it has {table.num_rows} rows, and says {self.rows}", where=self.where)
+        return table
+
+
+def open_table(
+    data: bytes | Path, texts: Sequence[str] = (UNIT,), *, where: str, values_max: int = SAMPLES_MAX
+) -> Opened:
+    """A Parquet file, after its own word was held against the bounds. Raises `EvidenceError`, and what is in `FAULTS`.
 
     Columns in `texts` are read as they are stored, each text once: repeated in every row, one long text would fill the memory.
     """
-    where = str(data) if isinstance(data, Path) else "table"
-    file = _open(data, [])
-    said = file.metadata
-    if said.num_row_groups > TABLE_ROW_GROUPS_MAX:
-        raise EvidenceError(f"{said.num_row_groups} row groups are more than {TABLE_ROW_GROUPS_MAX}", where=where)
-    groups = [said.row_group(i) for i in range(said.num_row_groups)]
-    rows, size = sum(group.num_rows for group in groups), sum(group.total_byte_size for group in groups)
-    if rows != said.num_rows or min((min(g.num_rows, g.total_byte_size) for g in groups), default=0) < 0:
-        raise EvidenceError("what it says of its rows contradicts itself", where=where)
-    if size > TABLE_BYTES_MAX or rows * said.num_columns > values_max:
-        raise EvidenceError(f"{rows} rows of {said.num_columns} columns are beyond the bounds", where=where)
-    return _open(data, [name for name in texts if name in file.schema_arrow.names])
+    if isinstance(data, Path):
+        with data.open("rb") as stream:
+            data = stream.read(TABLE_BYTES_MAX + 1)
+    if len(data) > TABLE_BYTES_MAX:
+        raise EvidenceError(f"is larger than {TABLE_BYTES_MAX} bytes", where=where)
+    rows = check_file(data, where, replace(TABLE_BOUNDS, values=values_max))
+    there = set(_open(data, ()).schema_arrow.names)
+    file = _open(data, [name for name in texts if name in there])
+    return Opened(schema=file.schema_arrow, rows=rows, where=where, _file=file)
 
 
-def _open(data: bytes | Path, texts: list[str]) -> pq.ParquetFile:
+def _open(data: bytes, texts: Sequence[str]) -> pq.ParquetFile:
     return pq.ParquetFile(
-        data if isinstance(data, Path) else pa.BufferReader(data),
-        read_dictionary=texts,
+        pa.BufferReader(data),
+        read_dictionary=list(texts),
         thrift_string_size_limit=TABLE_STRING_BYTES_MAX,
         thrift_container_size_limit=TABLE_CONTAINER_ITEMS_MAX,
     )
