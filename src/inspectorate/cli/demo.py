@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from inspectorate.cli.doubt import DAYS, doubt_of
 from inspectorate.cli.options import EXISTING, NEW_PATH, json_option, print_json, write_text
 from inspectorate.cli.review import review_bundle
 from inspectorate.errors import InputError
@@ -37,7 +38,7 @@ def demo(site: Path, out: Path, as_json: bool) -> None:
         interval_s=DEMO_INTERVAL_S,
     )
     report = out / "report.html"
-    write_text(report, render_html(result))
+    write_text(report, render_html(result, doubt=doubt_of(result, DAYS)))
     if as_json:
         print_json({"verdict": result.verdict.value, "exit_code": result.exit_code, "report": str(report.resolve())})
         return

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from inspectorate.agreement import load_agreement
+from inspectorate.cli.doubt import DAYS, doubt_of
 from inspectorate.cli.options import EXISTING, NEW_PATH, anchors_option, json_option, parse_time, write_text
 from inspectorate.evidence import Bundle
 from inspectorate.keys import TrustAnchors
@@ -51,6 +52,8 @@ def review_bundle(
               show_default=True, help="Length of an interval of the account [s].")  # fmt: skip
 @click.option("--with-proposed", is_flag=True, help="Count proposed amendments as adopted.")
 @click.option("--html", "html_path", type=NEW_PATH, help="Write a self-contained HTML report here.")
+@click.option("--inspector-days", type=click.FloatRange(0, 1e6), default=DAYS, show_default=True,
+              help="With --html: plan where to spend so many, with assumed powers and costs; 0 leaves that out.")  # fmt: skip
 @json_option
 def review(
     bundle_path: Path,
@@ -60,6 +63,7 @@ def review(
     interval_s: float,
     with_proposed: bool,
     html_path: Path | None,
+    inspector_days: float,
     as_json: bool,
 ) -> None:
     """Review the evidence in BUNDLE against an agreement.
@@ -75,7 +79,7 @@ def review(
         with_proposed=with_proposed,
     )
     if html_path is not None:
-        write_text(html_path, render_html(result))
+        write_text(html_path, render_html(result, doubt=doubt_of(result, inspector_days)))
     if as_json:
         click.echo(render_json(result))
     else:

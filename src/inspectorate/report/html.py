@@ -76,8 +76,8 @@ class Figures:
     pods_left_out: int
 
 
-def render_html(review: Review) -> str:
-    """The report on a review as a self-contained HTML page."""
+def render_html(review: Review, *, doubt: Markup | None = None) -> str:
+    """The report on a review as a self-contained HTML page; `doubt` is its part on where to look next (`doubt_page`)."""
     told = outline(review)
     style = asset("report.css")
     environment = Environment(
@@ -88,9 +88,10 @@ def render_html(review: Review) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["powers"] = _powers
+    environment.filters["powers"] = powers
     return environment.get_template("report.html").render(
         told=told,
+        doubt=doubt,
         figures=_figures(review, told),
         style=Markup(style),  # noqa: S704 - our own file
         policy=f"default-src 'none'; style-src '{csp_digest(style)}'; base-uri 'none'; form-action 'none'",
@@ -121,7 +122,7 @@ def _flop(value: float) -> Markup:
     )
 
 
-def _powers(text: str) -> Markup:
+def powers(text: str) -> Markup:
     """Escaped text in which counts such as `2.11e19 FLOP` are set with a power of ten."""
     return Markup(_COUNT.sub(r'<span class="n">\1&nbsp;×&nbsp;10<sup>\2</sup>&nbsp;FLOP\3</span>', str(escape(text))))  # noqa: S704
 

@@ -175,6 +175,11 @@ def share(part: float, whole: float) -> str:
     return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.2g} %" if percent >= 0.01 else "under 0.01 %"
 
 
+def gap(between: float) -> str:
+    """What lies between two bounds, as a share of the larger."""
+    return "below 0.01 %" if between < 1e-4 else f"{100 * between:.2g} %" if between < 0.1 else f"{100 * between:.0f} %"
+
+
 def against_threshold(value: float, threshold: float) -> str:
     """How a bound compares with a threshold: `1/47,300 of it`, or `12.0 times it`."""
     if value <= 0:
