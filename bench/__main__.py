@@ -18,6 +18,14 @@ BENCHMARKS = (
     "case_files",
     "interview_draws",
     "interview_consistency", "intake_load",
+    "rack_cameras",
+    "portfolio",
+    "chip_counting", "chip_location",
+    "inspection_plans",
+    "chip_register",
+    "custody_fleet", "custody_rates",
+    "seal_photos",
+    "covered_clusters", "supply",
 )  # fmt: skip
 
 
