@@ -49,6 +49,8 @@ COUNTER_AGE_S = 5.0
 """A counter sample was read up to so long before it arrives, on a machine that is short of time."""
 TIMING_TOLERANCE = 0.25
 """A training run's bytes are reported up to a flow's life after they crossed, and counted between readings."""
+STRAY_S = 4.0
+"""A machine that is short of time starts and ends a run's processes so long before and after they say so."""
 SAMPLING_MISS = 1e-7
 FRAME_BYTES_MAX = 1_514
 SCALE = 0.1
@@ -160,14 +162,14 @@ def test_training_shows_in_the_exports_of_both_pods(site: Ran, kind: Kind) -> No
     seconds = training.period.duration_s
     for sensor_of in training.pods:
         for source, destination in ((one, other), (other, one)):
-            crossed = site.truth.bytes_between(
-                source, Direction.FROM_POD, training.period.start.timestamp(), training.period.end.timestamp()
-            )
+            begin_s, end_s = training.period.start.timestamp(), training.period.end.timestamp()
+            crossed = site.truth.bytes_between(source, Direction.FROM_POD, begin_s, end_s)
+            around = site.truth.bytes_between(source, Direction.FROM_POD, begin_s - STRAY_S, end_s + STRAY_S)
             reported = site.bytes_between(sensor_of, source, destination)
             if site.truth.link(sensor_of).protocol is Protocol.SFLOW:
                 assert_within_sampling_error(reported, crossed)
             else:
-                assert reported == pytest.approx(crossed, rel=TIMING_TOLERANCE)
+                assert crossed * (1 - TIMING_TOLERANCE) <= reported <= around * (1 + TIMING_TOLERANCE)
             assert crossed > 5_000 * seconds
 
 
