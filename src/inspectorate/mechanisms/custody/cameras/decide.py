@@ -1,0 +1,326 @@
+"""From frames to events: a condition that lasts becomes an event, and ends when it has been gone for a while.
+
+    dark        below the darkest enrolled mean, and the reference cannot be seen
+    covered     the reference cannot be seen, and there is little else; or half of it is gone and nothing moves there
+    moved       quarters of the picture are displaced; or the reference is gone, and another still picture is there
+    defocused   coarse structure is there, fine structure is not
+    frozen      lamps of devices stopped, or not one pixel changes
+    replayed    the lamps of the last seconds are those of an earlier time
+    door, cabling   the same cells of the region differ from the reference all the time, those around it do not, nothing moves there
+    gap         no frame came
+
+Where the reference is out of sight nothing is said of doors, cabling, lamps: the places are unseen, and the time counts as such. A
+person who stands before a rack makes it unseen, and is no event.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspectorate.evidence.custody import CameraEvent
+from inspectorate.mechanisms.custody.cameras.enrolment import Known
+from inspectorate.mechanisms.custody.cameras.reference import (
+    CABLING_CELLS_MIN,
+    CABLING_SHARE,
+    CELL_TEXTURE,
+    COARSE_LOST,
+    COLUMNS,
+    CRISP_LOST,
+    DOOR_SHARE,
+    GAP_S,
+    HOLD_S,
+    MATCH_ONCE,
+    MATCH_S,
+    MATCH_TWICE,
+    MOVING_EDGES_MAX,
+    MOVING_SHARE,
+    OCCLUDED_SHARE,
+    RING_LESS,
+    ROWS,
+    SEEN_LOST,
+    SEEN_PARTLY,
+    SETTLED_S,
+    SMOOTH_S,
+    STEADY_S,
+    STEADY_SHARE,
+    STILL_SHARE,
+    STRUCTURE_LOST,
+)
+from inspectorate.mechanisms.custody.cameras.regions import RegionKind
+from inspectorate.mechanisms.custody.cameras.sight import Look
+from inspectorate.mechanisms.custody.cameras.spots import Match, SpotReading
+
+STEP_S_MAX = 1.0
+"""A frame stands for at most so long: what lies between frames is a gap."""
+FORGET = 2.0
+"""A condition is forgotten twice as fast as it is believed."""
+
+
+@dataclass(kw_only=True)
+class Event:
+    """Something happened, as the watcher saw it."""
+
+    kind: CameraEvent
+    places: tuple[str, ...]
+    """None: all of them."""
+    from_s: float
+    """When the condition began."""
+    noticed_s: float
+    to_s: float | None = None
+    """When it ended; none: it lasts."""
+    score: float = 0.0
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one frame came to."""
+
+    began: tuple[Event, ...]
+    ended: tuple[Event, ...]
+    unseen: tuple[str, ...]
+    """Places that this frame does not show."""
+    share: float
+    """Of the cells that can be told, how many show the reference."""
+
+
+@dataclass(kw_only=True)
+class _Condition:
+    kind: CameraEvent
+    hold_s: float
+    places: tuple[str, ...] = ()
+    level_s: float = 0.0
+    since_s: float = 0.0
+    event: Event | None = None
+
+    @property
+    def suspected(self) -> bool:
+        return self.event is not None or self.level_s >= self.hold_s / 2
+
+    def step(self, holds: bool, dt: float, now_s: float, why: tuple[float, float]) -> tuple[Event | None, Event | None]:
+        """What began and what ended."""
+        if holds:
+            if self.level_s == 0:
+                self.since_s = now_s - dt
+            self.level_s = min(self.hold_s * 1.5, self.level_s + dt)
+        else:
+            self.level_s = max(0.0, self.level_s - FORGET * dt)
+        if self.event is None and self.level_s >= self.hold_s:
+            self.event = Event(
+                kind=self.kind, places=self.places, from_s=self.since_s, noticed_s=now_s, score=why[0], threshold=why[1]
+            )  # fmt: skip
+            return self.event, None
+        if self.event is not None and self.level_s == 0:
+            ended, self.event = self.event, None
+            ended.to_s = now_s
+            return None, ended
+        return None, None
+
+
+@dataclass(kw_only=True)
+class _Repeats:
+    """Whether matches with the past are a repetition."""
+
+    deviations: float
+    last: Match | None = None
+
+    def judge(self, match: Match | None) -> bool:
+        before, self.last = self.last, match
+        if match is None or match.agreement < MATCH_TWICE or match.deviations < self.deviations:
+            return False
+        again = (
+            before is not None and before.agreement >= MATCH_TWICE and abs(match.frames_back - before.frames_back) <= 1
+        )
+        return match.agreement >= MATCH_ONCE or again
+
+
+@dataclass(kw_only=True)
+class _Stillness:
+    """When something last moved in each watched region: a share of its cells, over the last half second."""
+
+    share: dict[int, float] = field(default_factory=dict)
+    moved_s: dict[int, float] = field(default_factory=dict)
+
+    def settled(self, number: int, moving: float, dt: float, now_s: float) -> bool:
+        kept = math.exp(-dt / SMOOTH_S)
+        self.share[number] = share = kept * self.share.get(number, 0.0) + (1 - kept) * moving
+        if share > MOVING_SHARE:
+            self.moved_s[number] = now_s
+        return now_s - self.moved_s.get(number, -SETTLED_S) >= SETTLED_S
+
+
+class Decider:
+    """The events of one camera."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        enrolment = known.enrolment
+        kinds = {
+            "dark": CameraEvent.DARK, "covered": CameraEvent.COVERED, "partly": CameraEvent.COVERED,
+            "defocused": CameraEvent.DEFOCUSED, "moved": CameraEvent.MOVED,
+        }  # fmt: skip
+        self._whole = {name: _Condition(kind=kind, hold_s=HOLD_S[name]) for name, kind in kinds.items()}
+        self._frozen = _Condition(kind=CameraEvent.FROZEN, hold_s=0.5)
+        self._replayed = _Condition(kind=CameraEvent.REPLAYED, hold_s=0.01)
+        self._parts = [
+            _Condition(
+                kind=CameraEvent.DOOR if one.kind is RegionKind.DOOR else CameraEvent.CABLING,
+                hold_s=HOLD_S[one.kind.value], places=(one.place,),
+            )
+            for one, _, _ in known.watched
+        ]  # fmt: skip
+        self._repeats = _Repeats(deviations=enrolment.match_deviations)
+        self._inside = _rows([cells for _, cells, _ in known.watched])
+        self._ring = _rows([ring for _, _, ring in known.watched])
+        self._sizes = [(max(1, int(cells.sum())), max(1, int(ring.sum()))) for _, cells, ring in known.watched]
+        self._places = _rows(list(known.places.values()))
+        self._steady: NDArray[np.float32] = np.zeros(ROWS * COLUMNS, np.float32)
+        self._still = _Stillness()
+        self._last_s: float | None = None
+        self._same_s = self._step_s = 0.0
+        self._shift: float | None = None
+        self._matched_s = -1e9
+
+    @property
+    def open(self) -> list[Event]:
+        """Events that last."""
+        every = [*self._whole.values(), self._frozen, self._replayed, *self._parts]
+        return [one.event for one in every if one.event is not None]
+
+    def decide(self, look: Look, reading: SpotReading, match: Match | None, *, matched: bool) -> Seen:
+        """The next frame. `matched`: the history was searched at this frame, with `match` as the result."""
+        began: list[Event] = []
+        ended: list[Event] = []
+        now = look.time_s
+        dt = 0.0 if self._last_s is None else now - self._last_s
+        if dt > GAP_S:
+            assert self._last_s is not None
+            gap = Event(
+                kind=CameraEvent.GAP, places=(), from_s=self._last_s, noticed_s=now, to_s=now, score=dt, threshold=GAP_S
+            )
+            began.append(gap)
+            ended.append(gap)
+        self._last_s = now
+        self._step_s = dt = min(dt, STEP_S_MAX)
+        changed, reliable = told_cells(self._known, look)
+        count = int(reliable.sum())
+        share = 1 - int((changed & reliable).sum()) / count if count else 0.0
+        moving = moving_cells(self._known, look)
+        kept = np.float32(math.exp(-dt / STEADY_S))
+        self._steady = (kept * self._steady + (1 - kept) * changed.ravel()).astype(np.float32)
+        whole = self._at_the_camera(look, share, float(moving.mean()))
+        steps = [(self._whole[name], holds, why) for name, (holds, why) in whole.items()]
+        lost = any(holds for holds, _ in whole.values()) or any(one.suspected for one in self._whole.values())
+        steps.append((self._frozen, *self._stopped(look, reading, dt, lost)))
+        steps.append((self._replayed, *self._repeated(match, matched, now, lost)))
+        unseen = self._around(look, changed, reliable, moving, lost, steps)
+        for condition, holds, why in steps:
+            new, gone = condition.step(holds, dt, now, why)
+            began += [new] if new else []
+            ended += [gone] if gone else []
+        nothing = lost or self._frozen.suspected or self._replayed.suspected
+        places = tuple(self._known.places)
+        return Seen(began=tuple(began), ended=tuple(ended), unseen=places if nothing else unseen, share=share)
+
+    def _at_the_camera(self, look: Look, share: float, moving: float) -> dict[str, tuple[bool, tuple[float, float]]]:
+        """What befell the camera as a whole: whether it holds now, and the score with its threshold."""
+        enrolment = self._known.enrolment
+        if look.shift is not None:
+            self._shift = look.shift
+        shift = self._shift if self._shift is not None else 0.0
+        still = moving < STILL_SHARE
+        sharp_min = enrolment.states[look.state].sharp_min
+        dark = look.mean < enrolment.mean_min and share < SEEN_PARTLY
+        gone = not dark and share < SEEN_LOST and look.coarse < COARSE_LOST
+        soft = look.sharp < sharp_min and look.crisp < CRISP_LOST
+        displaced = not dark and not soft and shift >= enrolment.shift_max and look.structure >= STRUCTURE_LOST
+        empty = look.structure < STRUCTURE_LOST
+        blurred = not dark and not displaced and look.coarse >= COARSE_LOST and look.sharp < sharp_min
+        partly = not dark and not displaced and not blurred and share < SEEN_PARTLY and still
+        return {
+            "dark": (dark, (look.mean, enrolment.mean_min)),
+            "covered": (gone and empty, (share, SEEN_LOST)),
+            "partly": (partly, (share, SEEN_PARTLY)),
+            "moved": (displaced or (gone and not empty and still), (shift, enrolment.shift_max)),
+            "defocused": (blurred, (look.sharp, sharp_min)),
+        }
+
+    def _stopped(self, look: Look, reading: SpotReading, dt: float, lost: bool) -> tuple[bool, tuple[float, float]]:
+        enrolment = self._known.enrolment
+        self._same_s = self._same_s + dt if look.same else 0.0
+        if self._same_s > enrolment.same_s_max:
+            return True, (self._same_s, enrolment.same_s_max)
+        lively = reading.lively
+        return not lost and lively is not None and lively < enrolment.lively_min, (lively or 0.0, enrolment.lively_min)
+
+    def _repeated(self, match: Match | None, matched: bool, now: float, lost: bool) -> tuple[bool, tuple[float, float]]:
+        if matched and self._repeats.judge(match) and not lost:
+            self._matched_s = now
+        agreement = match.agreement if match else 0.0
+        return now - self._matched_s < MATCH_S, (agreement, MATCH_TWICE)
+
+    def _around(
+        self,
+        look: Look,
+        changed: NDArray[np.bool_],
+        reliable: NDArray[np.bool_],
+        moving: NDArray[np.bool_],
+        lost: bool,
+        steps: list[tuple[_Condition, bool, tuple[float, float]]],
+    ) -> tuple[str, ...]:
+        """Doors and cablings, added to `steps`; and the places that are out of sight though the camera is well."""
+        steady = (self._steady > STEADY_SHARE).astype(np.float32)
+        inside = self._inside @ steady
+        around = self._ring @ changed.ravel().astype(np.float32)
+        motion = (self._inside + self._ring) @ moving.ravel().astype(np.float32)
+        for number, (region, _, _) in enumerate(self._known.watched):
+            of, beside = self._sizes[number]
+            share, near = float(inside[number]) / of, float(around[number]) / beside
+            settled = self._still.settled(number, float(motion[number]) / (of + beside), self._step_s, look.time_s)
+            limit = DOOR_SHARE if region.kind is RegionKind.DOOR else CABLING_SHARE
+            least = 1 if region.kind is RegionKind.DOOR else CABLING_CELLS_MIN
+            begins = settled and share >= limit and inside[number] >= least and near <= RING_LESS * share
+            # Once noticed, it lasts until the reference is back, whoever moves before it.
+            holds = not lost and (begins or (self._parts[number].event is not None and share >= limit / 2))
+            steps.append((self._parts[number], holds, (share, limit)))
+        opened = {one.places[0] for one in self._parts if one.event is not None}
+        told = self._places @ reliable.ravel().astype(np.float32)
+        hidden = self._places @ (changed & reliable).ravel().astype(np.float32)
+        return tuple(
+            place
+            for number, place in enumerate(self._known.places)
+            if told[number] and hidden[number] > (1 - OCCLUDED_SHARE) * told[number] and place not in opened
+        )
+
+
+def _rows(cells: list[NDArray[np.bool_]]) -> NDArray[np.float32]:
+    """Cells of several regions, one row each."""
+    return np.array([one.ravel() for one in cells], np.float32).reshape(len(cells), ROWS * COLUMNS)
+
+
+def moving_cells(known: Known, look: Look) -> NDArray[np.bool_]:
+    """Cells in which something moves, beyond noise, lamps, and the vibration that moves edges.
+
+    What vibration does grows with the edges that a cell has now: where they are stronger than at enrolment, more is let pass.
+    """
+    edges = np.sqrt(known.references[look.state].energy) + np.float32(CELL_TEXTURE)
+    more = np.clip(look.edges / edges, 1, MOVING_EDGES_MAX)
+    found: NDArray[np.bool_] = look.motion > known.motion_max[look.state] * more
+    return found
+
+
+def told_cells(known: Known, look: Look) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Cells that show something else than the reference, and cells whose own structure can be told.
+
+    A cell shows something else if its structure is not the reference's, or if it has an edge where there was none: that is told of
+    flat cells, too.
+    """
+    least = known.agree_min[look.state]
+    reliable = (least > -1) & ~look.noisy
+    changed = reliable & (look.agree < least)
+    changed |= look.edges > known.edges_max
+    return changed, reliable
