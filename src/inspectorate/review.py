@@ -52,7 +52,15 @@ from inspectorate.mechanisms.whistleblowing.appraise import WHISTLEBLOWING
 from inspectorate.mechanisms.workloads.appraise import WORKLOADS
 from inspectorate.quantities import Period, Time
 
-MECHANISMS: tuple[Mechanism, ...] = (INTERCONNECT, WORKLOADS, GUARANTEE, INSPECTION, WHISTLEBLOWING, INTERVIEWS, CUSTODY)
+MECHANISMS: tuple[Mechanism, ...] = (
+    INTERCONNECT,
+    WORKLOADS,
+    GUARANTEE,
+    INSPECTION,
+    WHISTLEBLOWING,
+    INTERVIEWS,
+    CUSTODY,
+)
 """Every way of knowing that this program has."""
 
 INTERVAL_S = 3600.0
