@@ -106,7 +106,7 @@ def test_what_cannot_be_is_said_and_not_done(folders: Folders) -> None:
     drawn(folders)
     again = folders.run("custody", "count", "draw", "--from", "@prover", "--as", "ada", "--keep", "@secret",
                         *folders.signed("verifier"), code=1)  # fmt: skip
-    assert "twice" in str(again.exception)
+    assert "second time" in str(again.exception)
     folders.run("custody", "count", "verify", "@prover", "--anchors", "@anchors.yaml", code=1)
 
 

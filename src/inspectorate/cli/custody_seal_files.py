@@ -13,7 +13,6 @@ from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence.exchange import read_plain
 from inspectorate.mechanisms.custody.seals.acts import Corner, Marked
 from inspectorate.mechanisms.custody.seals.calibration import (
-    Alarm,
     Calibration,
     alarm_values,
     parse_calibration,
@@ -89,7 +88,7 @@ def marked_of(outline: str | None, *, mirrors: bool) -> Marked:
 
 def as_facts(found: Report) -> Mapping[str, object]:
     """A comparison for a program."""
-    changed = found.challenge.changed if found.challenge is not None else None
+    changed = found.changed
     photos: list[dict[str, object]] = []
     for photo, one in zip(found.photos, found.found, strict=True):
         if isinstance(one, Unclear):
@@ -127,10 +126,11 @@ def as_lines(found: Report) -> list[str]:
             lines.append(
                 f"{photo.where}: edges alike {one.measures.alike:.2f}, flakes found again {one.measures.flakes:.0%} beyond chance"
             )
-    if Alarm.FLAT in found.calibration.thresholds and found.challenge is None:
-        lines.append(
-            "a flat copy is not excluded: that needs flakes that shine, and two photographs under different light"
+    if found.changed is None:
+        why = (
+            "that needs flakes that shine (--mirrors), and two photographs from different angles under different light"
         )
+        lines.append(f"a flat copy is not excluded: {why}")
     if found.calibration.photographs == "rendered":
         lines.append("calibrated on rendered pictures: what its error rates are on photographs is not known")
     return lines

@@ -118,7 +118,7 @@ def _to_reference(reference: Reference, one: Compared, wide: Floats, scale: Floa
 
 def _table(found: Report, one: Compared) -> str:
     measures, calibration = one.measures, found.calibration
-    changed = found.challenge.changed if found.challenge is not None else None
+    changed = found.changed
     raised = calibration.alarms(measures, changed)
     rows = [
         ("edges alike", f"{measures.alike:.3f}", "", False),

@@ -53,8 +53,17 @@ class Report:
         return Points.LOOK if self.number < 0 or self.alarms else Points.SAME
 
     @property
+    def changed(self) -> float | None:
+        """What the challenge shows; none where there was none, or from nearly one angle."""
+        return _changed(self.challenge)
+
+    @property
     def clear(self) -> tuple[Compared, ...]:
         return tuple(one for one in self.found if isinstance(one, Compared))
+
+
+def _changed(challenge: Challenged | None) -> float | None:
+    return challenge.changed if challenge is not None and challenge.angle >= CHALLENGE_ANGLE_MIN else None
 
 
 def report(reference: Reference, photos: Sequence[Photo], calibration: Calibration, *, mirrors: bool) -> Report:
@@ -73,7 +82,7 @@ def report(reference: Reference, photos: Sequence[Photo], calibration: Calibrati
     found = tuple(compare(reference, photo) for photo in photos)
     clear = [one for one in found if isinstance(one, Compared)]
     pair = challenged(clear[0], clear[1]) if mirrors and len(clear) > 1 else None
-    changed = pair.changed if pair is not None and pair.angle >= CHALLENGE_ANGLE_MIN else None
+    changed = _changed(pair)
     raised = {alarm for one in clear for alarm in calibration.alarms(one.measures, changed)}
     numbers = [calibration.number(one.measures) for one in clear]
     return Report(
