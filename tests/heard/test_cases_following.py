@@ -235,7 +235,7 @@ def test_a_request_names_what_is_declared_and_what_was_raised(asked: Asked, faul
 
 def test_an_agreement_without_quota_or_clock_is_said_so() -> None:
     bare = agreement().model_copy(update={"clauses": agreement().clauses[:1], "clocks": ()})
-    with pytest.raises(InputError, match="0 procedures with a number"):
+    with pytest.raises(InputError, match="0 clauses with a number"):
         quota_of(bare, "operator", [], at(0))
     with pytest.raises(InputError, match="no clock"):
         access_by(bare, at(0))
