@@ -14,7 +14,7 @@ from bench.seal_photos_peers import PEERS, SAID
 from inspectorate.mechanisms.custody.seals import metrics
 from inspectorate.mechanisms.custody.seals.calibration import HIGH, Alarm, Calibration, alarm_values, threshold
 from inspectorate.mechanisms.custody.seals.comparing import Measures
-from inspectorate.mechanisms.custody.seals.evaluate import Origin, Pair, calibrate, found_by
+from inspectorate.mechanisms.custody.seals.evaluate import Origin, Pair, calibrate, found_by, rates_of
 
 EER_MAX = 0.01
 COMMAND = "python -m bench seal_photos"
@@ -48,6 +48,7 @@ def show(rows: Sequence[Row], *, write: Path | None = None) -> int:
     _reliability(made, held)
     _attacks(made)
     _at_fixed_rates(made, rows)
+    _fresh(made, rows)
     _by(made, rows, "condition")
     _by(made, rows, "make")
     _challenge(rows)
@@ -149,6 +150,8 @@ MEASURE = {
 }  # fmt: skip
 """By which measure each attack is meant to be found."""
 FALSE_ALARMS = (0.01, 0.05)
+FRESH_FROM = 65
+"""Measures of held-out doors below this one were looked at while constants of the comparison were set."""
 
 
 def _at_fixed_rates(made: Calibration, rows: Sequence[Row]) -> None:
@@ -181,6 +184,28 @@ def _at_fixed_rates(made: Calibration, rows: Sequence[Row]) -> None:
             found = sum(value > limit if alarm in HIGH else value < limit for value in values[attack])
             cells.append(_percent(found, len(values[attack])))
         table.add_row(attack, alarm.value, str(len(values[attack])), *cells, str(len(values["same"])))
+    _console.print(table)
+
+
+def _fresh(made: Calibration, rows: Sequence[Row]) -> None:
+    """The same rates on doors that played no part in how the comparison was made."""
+    fresh = [pair_of(row) for row in rows if not row["learnt"] and row["door"] >= FRESH_FROM]
+    if len({one.group for one in fresh}) < 2:
+        return
+    rates = found_by(list(rates_of(made, fresh)))
+    names = (
+        "equal-error rate",
+        "cost of the number (Cllr, bits)",
+        "unclear, of same",
+        "unclear, of other",
+        "false alarms: any",
+    )
+    table = Table(show_edge=False, title=f"held-out doors from {FRESH_FROM} on, which nobody looked at before")
+    for column in ("rate", "value", "95 % by doors", "of"):
+        table.add_column(column)
+    for name in (*names, *(f"found, of {attack}" for attack in ("other", *MEASURE))):
+        one = rates[name]
+        table.add_row(name, f"{one.value:.4f}", f"{one.lower:.4f} to {one.upper:.4f}", str(one.of))
     _console.print(table)
 
 
