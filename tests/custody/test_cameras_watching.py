@@ -44,6 +44,20 @@ def test_a_door_is_named_and_stays_one_event() -> None:
     assert found[0][2] == (f"rack-{rack + 1}",)
 
 
+def test_a_thing_that_reaches_beyond_door_and_cabling_is_called_once_it_has_stood_for_a_minute() -> None:
+    """By hand: a board that leans before door and cabling of the first rack, and never moves."""
+    pictures = film(FROM_S + 75)
+    box, cabling = room().racks[0], room().cabling[0]
+    for t, picture in pictures:
+        if t >= FROM_S:
+            picture[box.top + 4 : 178, cabling.left + 4 : cabling.left + cabling.width // 2] = 60
+    found = events(pictures)
+    assert {(name, places) for name, _, places in found} == {
+        (name, ("rack-1",)) for name in ("cabling-changed", "door-opened")
+    }
+    assert all(60 <= at - FROM_S <= 66 for _, at, _ in found)
+
+
 def test_lamps_switched_off_are_no_event() -> None:
     day, night = film(12, hour=10.0), film(12, seed=8, hour=22.0)
     assert events(day + [(12 + t, picture) for t, picture in night]) == []

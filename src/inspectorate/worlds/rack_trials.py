@@ -7,6 +7,7 @@ meet.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -129,8 +130,8 @@ class HonestHours:
         return self.frames / self.rate
 
     def watch(self, hours: float) -> None:
-        """Go on for so long."""
-        for _ in range(round(hours * 3600 / PIECE_S)):
+        """Go on for so long, in whole pieces."""
+        for _ in range(math.ceil(hours * 3600 / PIECE_S)):
             begins = self.seconds
             pictures = []
             for t in times(PIECE_S, self.rate, begins):

@@ -29,6 +29,7 @@ from inspectorate.mechanisms.custody.cameras.reference import (
     CELL_TEXTURE,
     COARSE_LOST,
     COLUMNS,
+    CONFINED_SHARE,
     CRISP_LOST,
     DOOR_SHARE,
     GAP_S,
@@ -45,6 +46,7 @@ from inspectorate.mechanisms.custody.cameras.reference import (
     SEEN_PARTLY,
     SETTLED_S,
     SMOOTH_S,
+    STANDS_S,
     STEADY_S,
     STEADY_SHARE,
     STILL_SHARE,
@@ -53,6 +55,7 @@ from inspectorate.mechanisms.custody.cameras.reference import (
 from inspectorate.mechanisms.custody.cameras.regions import RegionKind
 from inspectorate.mechanisms.custody.cameras.sight import Look
 from inspectorate.mechanisms.custody.cameras.spots import Match, SpotReading
+from inspectorate.mechanisms.custody.opencv import opencv
 
 STEP_S_MAX = 1.0
 """A frame stands for at most so long: what lies between frames is a gap."""
@@ -145,12 +148,13 @@ class _Stillness:
     share: dict[int, float] = field(default_factory=dict)
     moved_s: dict[int, float] = field(default_factory=dict)
 
-    def settled(self, number: int, moving: float, dt: float, now_s: float) -> bool:
+    def lasts_s(self, number: int, moving: float, dt: float, now_s: float) -> float:
+        """For how long nothing has moved there."""
         kept = math.exp(-dt / SMOOTH_S)
         self.share[number] = share = kept * self.share.get(number, 0.0) + (1 - kept) * moving
         if share > MOVING_SHARE:
             self.moved_s[number] = now_s
-        return now_s - self.moved_s.get(number, -SETTLED_S) >= SETTLED_S
+        return now_s - self.moved_s.get(number, -SETTLED_S)
 
 
 class Decider:
@@ -176,7 +180,12 @@ class Decider:
         self._repeats = _Repeats(deviations=enrolment.match_deviations)
         self._inside = _rows([cells for _, cells, _ in known.watched])
         self._ring = _rows([ring for _, _, ring in known.watched])
+        self._near = _rows([_grown(cells) for _, cells, _ in known.watched])
         self._sizes = [(max(1, int(cells.sum())), max(1, int(ring.sum()))) for _, cells, ring in known.watched]
+        doors = np.array([region.kind is RegionKind.DOOR for region, _, _ in known.watched], bool)
+        self._alike = doors[:, None] == doors
+        self._limits = np.where(doors, np.float32(DOOR_SHARE), np.float32(CABLING_SHARE))
+        self._of = np.array([of for of, _ in self._sizes], np.float32)
         self._places = _rows(list(known.places.values()))
         self._steady: NDArray[np.float32] = np.zeros(ROWS * COLUMNS, np.float32)
         self._still = _Stillness()
@@ -263,6 +272,27 @@ class Decider:
         agreement = match.agreement if match else 0.0
         return now - self._matched_s < MATCH_S, (agreement, MATCH_TWICE)
 
+    def _confined(self, changed: NDArray[np.bool_], struck: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Of each region, how many cells differ all the time in a change that does not reach beyond such regions.
+
+        What reaches beyond them, a person who stands still before a rack, is before the region, not in it. Regions of the same
+        kind that are `struck` at once count together: two neighbouring doors are as suspicious as one.
+        """
+        steady = self._steady > STEADY_SHARE
+        if not steady.any():
+            return np.zeros(len(self._inside), np.float32)
+        _, labels = opencv().connectedComponents(changed.astype(np.uint8), connectivity=8)
+        label = labels.ravel()
+        parts = np.zeros((int(label.max()) + 1, label.size), np.float32)
+        parts[label, np.arange(label.size)] = 1
+        alike = (self._alike & struck) | np.eye(len(struck), dtype=bool)
+        near = (alike.astype(np.float32) @ self._near) > 0
+        within = (near.astype(np.float32) @ parts.T) / parts.sum(axis=1)
+        confined = (within >= CONFINED_SHARE).astype(np.float32)
+        confined[:, 0] = 0
+        found: NDArray[np.float32] = (self._inside * steady * confined[:, label]).sum(axis=1)
+        return found
+
     def _around(
         self,
         look: Look,
@@ -273,17 +303,22 @@ class Decider:
         steps: list[tuple[_Condition, bool, tuple[float, float]]],
     ) -> tuple[str, ...]:
         """Doors and cablings, added to `steps`; and the places that are out of sight though the camera is well."""
-        steady = (self._steady > STEADY_SHARE).astype(np.float32)
-        inside = self._inside @ steady
+        steady = self._steady > STEADY_SHARE
+        lasting = self._inside @ steady.astype(np.float32)
+        struck = lasting >= self._limits * self._of
+        inside = self._confined(changed | steady.reshape(changed.shape), struck)
         around = self._ring @ changed.ravel().astype(np.float32)
         motion = (self._inside + self._ring) @ moving.ravel().astype(np.float32)
         for number, (region, _, _) in enumerate(self._known.watched):
             of, beside = self._sizes[number]
-            share, near = float(inside[number]) / of, float(around[number]) / beside
-            settled = self._still.settled(number, float(motion[number]) / (of + beside), self._step_s, look.time_s)
-            limit = DOOR_SHARE if region.kind is RegionKind.DOOR else CABLING_SHARE
+            still_s = self._still.lasts_s(number, float(motion[number]) / (of + beside), self._step_s, look.time_s)
+            # What nobody has moved for a minute stands there, however far it reaches.
+            stands = still_s >= STANDS_S
+            cells = float((lasting if stands else inside)[number])
+            share, near, limit = cells / of, float(around[number]) / beside, float(self._limits[number])
             least = 1 if region.kind is RegionKind.DOOR else CABLING_CELLS_MIN
-            begins = settled and share >= limit and inside[number] >= least and near <= RING_LESS * share
+            apart = stands or near <= RING_LESS * share
+            begins = still_s >= SETTLED_S and share >= limit and cells >= least and apart
             # Once noticed, it lasts until the reference is back, whoever moves before it.
             holds = not lost and (begins or (self._parts[number].event is not None and share >= limit / 2))
             steps.append((self._parts[number], holds, (share, limit)))
@@ -295,6 +330,12 @@ class Decider:
             for number, place in enumerate(self._known.places)
             if told[number] and hidden[number] > (1 - OCCLUDED_SHARE) * told[number] and place not in opened
         )
+
+
+def _grown(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells, and those next to them."""
+    found: NDArray[np.bool_] = opencv().dilate(cells.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    return found
 
 
 def _rows(cells: list[NDArray[np.bool_]]) -> NDArray[np.float32]:

@@ -94,6 +94,8 @@ SHIFT_EVERY_S: Final = 1.0
 DOOR_SHARE: Final = 0.4
 CABLING_SHARE: Final = 0.07
 CABLING_CELLS_MIN: Final = 3
+CONFINED_SHARE: Final = 0.8
+"""Of connected cells that changed, so many lie in the region or next to it: what reaches farther stands before it."""
 RING: Final = 2
 """Cells around a region that must not have changed as it did."""
 RING_LESS: Final = 0.5
@@ -116,6 +118,8 @@ STEADY_SHARE: Final = 0.8
 """A cell of a door or cabling counts once it has differed for this share of a second: noise makes others differ each time."""
 SETTLED_S: Final = 1.0
 """Nothing moved in a region for so long before its change counts."""
+STANDS_S: Final = 60.0
+"""Nothing moved for so long: a change counts even if it reaches beyond its region. Nobody stands as still as that."""
 GAP_S: Final = 2.0
 OCCLUDED_SHARE: Final = 0.5
 """A place is in sight while at least this share of its cells is."""
