@@ -167,3 +167,25 @@ def test_a_lamp_is_promised_played_and_answered(folder: Folder) -> None:
     assert "not handed over yet" in waiting["pending"][0]
     (camera,) = folder.verify("--promises", "@mine", "--secret", "@secret.json")["cameras"]
     assert (camera["challenges"], camera["answered"], camera["faults"]) == (1, 1, [])
+
+
+def test_a_secret_is_handed_over_only_once_its_lamp_has_stopped(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=1)
+    mine = ("--out", "@mine", "--key", "@ada.pem", "--anchors", "@anchors.yaml", "--json")
+    made = json.loads(
+        folder.run(
+            "promise", "--camera", "cam-1", "--as", "ada", "--keep", "@secret.json", "--begins", begins.isoformat(),
+            "--hours", "1", *mine,
+        ).stdout
+    )  # fmt: skip
+    words = ("reveal", "@secret.json", "--out", "@mine", "--anchors", "@anchors.yaml", "--json")
+    assert "goes on until" in str(folder.run(*words, code=WRONG_USE).exception)
+    payload = folder.root / "mine" / "payloads" / made["promise"].removeprefix("sha256:")
+    assert not payload.exists()
+    monkeypatch.setattr("inspectorate.cli.custody_camera.now", lambda: begins + timedelta(hours=1))
+    assert json.loads(folder.run(*words).stdout) == {"promise": made["statement"], "secret": made["promise"]}
+    assert payload.read_bytes() == (folder.root / "secret.json").read_bytes()
+    (folder.root / "mine" / "statements" / f"{made['statement'].removeprefix('sha256:')}.json").unlink()
+    assert "not the secret of any promise" in str(folder.run(*words, code=WRONG_USE).exception)

@@ -1,4 +1,4 @@
-"""Segments judged: each fault of the closed list is planted once, and what is held follows."""
+"""Segments judged: each fault of the closed list is planted once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from cameras_cases import PLACES, START, Site, enrolled, random_bits, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inspectorate.agreement import ClauseKind
-from inspectorate.agreement.chips import WatchedPlaces
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence.custody import CameraEvent
 from inspectorate.keys import Holder
-from inspectorate.mechanisms.custody.cameras.held import CamerasSaw, seen_places
 from inspectorate.mechanisms.custody.cameras.judge import Brought, CameraJudged, WatchFault, judge_cameras
-from inspectorate.mechanisms.custody.cameras.written import EventLine, UnseenLine, parse_written, write
+from inspectorate.mechanisms.custody.cameras.written import UnseenLine, parse_written, write
 from inspectorate.quantities import Period
 
 MINUTE = timedelta(minutes=1)
@@ -143,72 +140,6 @@ def test_lamps_that_were_shown_in_an_earlier_segment() -> None:
     (span,) = found.segments[1].repeated
     assert span.start < START + MINUTE + timedelta(seconds=33)
     assert span.end > START + MINUTE + timedelta(seconds=59)
-
-
-# --- what is held ------------------------------------------------------------------------------------------------------
-
-TERMS = WatchedPlaces(kind=ClauseKind.WATCHED_PLACES, unseen_s_max=5)
-DAY = Period(start=START, end=START + 3 * MINUTE)
-
-
-def saw(site: Site, terms: WatchedPlaces = TERMS) -> CamerasSaw:
-    brought = Brought(payload=site.payload, enrolments={enrolled().digest: enrolled()})
-    return seen_places(site.segments, brought, {"cam-1": "site-1"}, terms, DAY)
-
-
-def test_a_sound_chain_holds_every_place_throughout() -> None:
-    found = saw(chain(0, 1, 2))
-    assert {(one.place, one.period) for one in found.held} == {(place, DAY) for place in PLACES}
-    assert found.unheld == ()
-    assert len(found.held[0].evidence) == 3
-    assert seen_places(chain(0).segments, Brought(payload=Site().payload, enrolments={}), {}, TERMS, DAY).held == ()
-
-
-def test_a_long_break_ends_the_holding_and_a_short_one_does_not() -> None:
-    site = Site()
-    lines = [
-        UnseenLine(places=("rack-1",), from_ms=10_000, to_ms=14_000),
-        UnseenLine(places=("rack-2",), from_ms=10_000, to_ms=20_000),
-    ]
-    site.segment(written(START, random_bits(1, 720), unseen=lines), final=True)
-    found = saw(site)
-    by_place = {place: [one.period for one in found.held if one.place == place] for place in PLACES}
-    assert by_place["rack-1"] == by_place["rack-3"] == [DAY]
-    assert len(by_place["rack-2"]) == 2
-    (gap,) = found.unheld
-    assert (gap.place, gap.period.duration_s) == ("rack-2", 10.0)
-
-
-def test_time_between_segments_and_repetitions_are_not_held() -> None:
-    site = Site()
-    site.segment(minute(0))
-    site.segment(minute(2), final=True)
-    assert {one.period.duration_s for one in saw(site).unheld} == {60.0}
-    site = Site()
-    first = random_bits(1, 240)
-    site.segment(written(START, first))
-    site.segment(written(START + MINUTE, first), final=True)
-    assert all(one.period.end <= START + 2 * MINUTE for one in saw(site).held)
-    assert max(one.period.duration_s for one in saw(site).held) < 70
-
-
-def test_where_challenges_are_asked_for_nothing_is_held_without_them() -> None:
-    found = saw(chain(0, 1, 2), TERMS.model_copy(update={"challenged_every_s": 60.0}))
-    assert found.held == ()
-    assert {one.period for one in found.unheld} == {DAY}
-
-
-def test_what_was_seen_at_a_place_is_told_and_ends_no_holding() -> None:
-    event = EventLine(
-        event=CameraEvent.DOOR, places=("rack-2",), from_ms=1000, noticed_ms=3000, to_ms=9000, continued=False, score=0.9,
-        threshold=0.4,
-    )  # fmt: skip
-    site = Site()
-    site.segment(written(START, random_bits(1, 720), events=[event]), final=True)
-    found = saw(site)
-    (seen,) = found.seen
-    assert (seen.site, seen.place, seen.event, seen.period.duration_s) == ("site-1", "rack-2", CameraEvent.DOOR, 8.0)
-    assert len(found.held) == 3
 
 
 # --- payloads ----------------------------------------------------------------------------------------------------------

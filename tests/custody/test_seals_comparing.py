@@ -116,6 +116,15 @@ def test_the_same_photograph_gives_the_same_number_to_the_last_bit() -> None:
     assert again.measures == clear("same").measures
 
 
+def test_one_photograph_of_another_seal_is_named_though_the_mean_speaks_for_the_same() -> None:
+    first, second = told().photos
+    photos = (first, replace(second, where="the other"))
+    one = replace(told(), photos=photos, found=(clear("same"), clear("another seal")), number=0.1, alarms=())
+    assert one.apart == ("the other",)
+    assert one.points is Points.LOOK
+    assert replace(one, photos=photos[:1], found=one.found[:1]).points is Points.SAME
+
+
 def test_numbers_of_several_photographs_are_averaged_and_alarms_add_up() -> None:
     each = [shipped().number(one.measures) for one in told().clear]
     assert told().number == pytest.approx(np.mean(each))

@@ -79,6 +79,11 @@ class WatchedPlaces(Record):
     challenged_every_s: Positive | None = Field(
         default=None, description="the picture must answer a challenge so often; none: replays are not excluded"
     )
+    enrolments: tuple[Digest, ...] = Field(
+        default=(),
+        max_length=10_000,
+        description="of cameras, that both parties have seen; none: what a camera states of its challenges is taken",
+    )
 
 
 class LocatedChips(Record):

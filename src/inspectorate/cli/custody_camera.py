@@ -3,6 +3,7 @@
     inspector  enrol      from honest video to reference pictures and thresholds
     verifier   promise    fix the secret of a lamp in the picture, by digest
     verifier   lamp       when that lamp is on and off
+    verifier   reveal     hand the secret over, once the lamp has stopped
     watcher    watch      a file or rtsp://...: signed segments
     anybody    verify     judge segments: chain, counts, repetitions, answers to the lamp
     anybody    show       a page with the frames around each event
@@ -25,14 +26,26 @@ from rich.console import Console
 
 from inspectorate.cli.custody_camera_verify import show, verify
 from inspectorate.cli.custody_camera_watch import watch
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, now, parse_time, print_json, write_text
+from inspectorate.cli.options import (
+    EXISTING_FILE,
+    NEW_PATH,
+    anchors_option,
+    json_option,
+    now,
+    parse_time,
+    print_json,
+    write_text,
+)
 from inspectorate.cli.replay_files import Signing, keep_secret, print_result, sign, signing
 from inspectorate.drawing.ranks import SECRET_BYTES
 from inspectorate.drawing.sources import Promise, parse_whole
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Origin, RandomnessPromised
 from inspectorate.evidence.act import Act
-from inspectorate.evidence.exchange import read_plain
+from inspectorate.evidence.exchange import Exchange, read_plain
+from inspectorate.evidence.spool import DiskSpool
+from inspectorate.evidence.subjects import subject_digest
+from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.custody.cameras.challenge import LampPlan, Patterns
 from inspectorate.mechanisms.custody.cameras.enrol import check, enrol
 from inspectorate.mechanisms.custody.cameras.enrolment import read_enrolment
@@ -180,10 +193,7 @@ def promise(**options: Any) -> None:
 @json_option
 def lamp(secret: Path, enrolment_path: Path, limit: int, as_json: bool) -> None:
     """When the lamp of a promised SECRET is on and off: what a controller of the lamp plays."""
-    try:
-        made = parse_whole(Promise[LampPlan], read_plain(secret, SECRET_FILE_BYTES_MAX), where=str(secret))
-    except EvidenceError as fault:
-        raise InputError(fault.problem, where=str(secret), remedy="give the file of `promise --keep`") from None
+    made = _read_secret(secret)
     patterns = Patterns(made, read_enrolment(enrolment_path).digest)
     plan = made.selection
     rows = [
@@ -195,3 +205,43 @@ def lamp(secret: Path, enrolment_path: Path, limit: int, as_json: bool) -> None:
         print_json(list(rows))
     else:
         click.echo("\n".join(f"{row['at']}  {row['pattern']}  {row['slot_s']} s each" for row in rows))
+
+
+@camera.command()
+@click.argument("secret", type=EXISTING_FILE)
+@click.option(
+    "--out", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
+    help="Your folder, with the promise: the secret goes beside it, for bundles and for everybody.",
+)  # fmt: skip
+@anchors_option
+@json_option
+def reveal(secret: Path, out: Path, anchors_path: Path, as_json: bool) -> None:
+    """Hand the promised SECRET of a lamp over. Refused while the lamp goes on: who knows the pattern can make up a picture."""
+    made = _read_secret(secret)
+    folder = Exchange(out, anchors=TrustAnchors.read(anchors_path))
+    named = [one for one, _ in folder.of(RandomnessPromised) if subject_digest(one, "secret") == made.digest]
+    if not named:
+        raise InputError(
+            "is not the secret of any promise here",
+            where=str(secret),
+            remedy="give the folder of `promise`",
+        )
+    ends = made.selection.ends_at
+    if now() < ends:
+        raise InputError(
+            f"its lamp goes on until {ends:%Y-%m-%d %H:%M:%S} UTC", where=str(secret), remedy="hand it over afterwards"
+        )
+    with DiskSpool(out) as spool:
+        spool.put(f"payloads/{made.digest.removeprefix('sha256:')}", [made.canonical_bytes()])
+    print_result(
+        as_json,
+        {"promise": named[0].digest, "secret": made.digest},
+        [f"the secret of promise {named[0].digest} lies in {out}"],
+    )
+
+
+def _read_secret(path: Path) -> Promise[LampPlan]:
+    try:
+        return parse_whole(Promise[LampPlan], read_plain(path, SECRET_FILE_BYTES_MAX), where=str(path))
+    except EvidenceError as fault:
+        raise InputError(fault.problem, where=str(path), remedy="give the file of `promise --keep`") from None

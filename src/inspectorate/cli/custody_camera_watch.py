@@ -62,7 +62,7 @@ def watch(**options: Any) -> None:
         raise InputError("is needed for a file: its segments say when", where="--start")
     start = now() if live else parse_time(options["start"])
     known = ready(enrolment, RING)
-    run = _Run(options, start, known.enrolment.regions.camera, tuple(known.places))
+    run = _Run(options, start, enrolment)
     video = None if live else digest_of_file(Path(source))
     run.lamp = _lamp(options, enrolment)
     watching = Watching(known, start, segment_s=options["segment_s"], eye=run.eye_with_history(Eye(known)))
@@ -108,8 +108,9 @@ def watch(**options: Any) -> None:
 class _Run:
     """The chain that this run continues, and what it adds."""
 
-    def __init__(self, options: dict[str, Any], start: datetime, camera: str, places: tuple[str, ...]) -> None:
-        self.camera, self.places = camera, places
+    def __init__(self, options: dict[str, Any], start: datetime, enrolment: Enrolment) -> None:
+        self._enrolment = enrolment
+        self.camera = camera = enrolment.regions.camera
         self._signing = Signing.of(options)
         self._who = Who(name=camera, at=start, origin=options["origin"])
         self._promise: str | None = options["promise"]
@@ -153,7 +154,7 @@ class _Run:
             promise=self._promise, challenges=asked, answered=answered,
         )  # fmt: skip
         who = replace(self._who, at=segment.written.head.end)
-        self.previous = sign(make_segment(segment, link, who, self.places), self._signing)
+        self.previous = sign(make_segment(segment, link, who, self._enrolment), self._signing)
         self._sequence += 1
         self.count += 1
         self.frames += segment.written.frame_count

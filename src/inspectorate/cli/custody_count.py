@@ -27,7 +27,7 @@ from inspectorate.cli import custody_count_pick as pick
 from inspectorate.cli.custody_count_plan import plan
 from inspectorate.cli.custody_count_verify import show, verify
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, anchors_option, json_option, now, write_text
-from inspectorate.cli.replay_files import Signing, keep_secret, own, print_result, ranges, sign, signing
+from inspectorate.cli.replay_files import Signing, keep_secret, own, print_result, sign, signing
 from inspectorate.drawing.ranks import SECRET_BYTES
 from inspectorate.errors import InputError
 from inspectorate.evidence.act import Who
@@ -36,10 +36,12 @@ from inspectorate.evidence.exchange import Exchange, read_plain
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.custody.counting import acts
 from inspectorate.mechanisms.custody.counting.checklist import Reading, paper_form, read_page, read_paper, together
-from inspectorate.mechanisms.custody.counting.page import Sheet, places_of, render_page
+from inspectorate.mechanisms.custody.counting.page import Sheet, drawn_places, places_of, render_page
 from inspectorate.mechanisms.custody.counting.reference import CHECKLIST_BYTES_MAX
 from inspectorate.quantities import Period
 
+PLACES_SHOWN = 20
+"""The page has them all."""
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 _reading = click.option(
     "--reading", type=click.Choice([one.value for one in Reading]), default=Reading.LABEL.value, show_default=True,
@@ -119,12 +121,15 @@ def draw(**options: Any) -> None:
     digest = sign(act, Signing.of(options), before=lambda one: pick.judge(one, made, theirs, mine, anchors))
     said = act.predicate
     assert isinstance(said, CountDrawn)
+    written = Exchange(options["out"], anchors=anchors)
+    places = [place for _, place in drawn_places(pick.fair(pick.not_held(written, digest), written, theirs))]
     facts: dict[str, object] = {
         "statement": digest, "register": register.digest, "unit": said.unit.value, "drawn": list(said.drawn),
-        "answer_by": said.answer_by.isoformat(),
+        "places": places, "answer_by": said.answer_by.isoformat(),
     }  # fmt: skip
-    lines = [f"drawn: {len(said.drawn)} {said.unit.value}s: {ranges(said.drawn)}", f"statement {digest}",
-             f"to be opened by {said.answer_by:%Y-%m-%d %H:%M:%S} UTC"]  # fmt: skip
+    more = [f"  and {len(places) - PLACES_SHOWN} more: `custody count page`"] if len(places) > PLACES_SHOWN else []
+    lines = [f"drawn: {len(said.drawn)} {said.unit.value}s", *(f"  {place}" for place in places[:PLACES_SHOWN]), *more,
+             f"statement {digest}", f"to be opened by {said.answer_by:%Y-%m-%d %H:%M:%S} UTC"]  # fmt: skip
     print_result(options["as_json"], facts, lines)
 
 

@@ -110,6 +110,7 @@ def apply_(**options: Any) -> None:
     applying = Applying(
         seal=options["name"], site=options["site"], places=tuple(options["places"]),
         photos=[photo_bytes(path) for path in options["photos"]], marked=marked,
+        names=[str(path) for path in options["photos"]],
     )  # fmt: skip
     who = Who(name=options["by"], at=now(), origin=options["origin"])
     act, staying = make_applied(applying, who, decode_apart)
@@ -154,7 +155,8 @@ def check(**options: Any) -> None:
     found = None
     if not options["by_eye"]:
         calibration = calibration_of(options["calibration_path"])
-        found = compared(applied, new, calibration, kept(options["kept_path"]), decode_apart)
+        named = list(zip(map(str, options["new_paths"]), new, strict=True))
+        found = compared(applied, named, calibration, kept(options["kept_path"]), decode_apart)
     decision: SealDecision = SealDecision(options["decision"])
     if found is not None and options["html_path"]:
         write_text(options["html_path"], render_page(found, title=f"Seal {_name(applied)}, checked"))

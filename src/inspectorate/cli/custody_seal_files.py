@@ -119,12 +119,14 @@ def as_lines(found: Report) -> list[str]:
             f"log-likelihood ratio {found.number:+.2f} (within ±{found.calibration.number_max:.2f}; above 0 speaks for the same)"
         )
     lines += [f"look: {one.value}: {one.meaning}" for one in found.alarms]
+    lines += [f"look: {name}: speaks against it by itself" for name in found.apart]
     for photo, one in zip(found.photos, found.found, strict=True):
         if isinstance(one, Unclear):
             lines.append(f"{photo.where}: unclear, {one.why.value}: {one.detail}; {one.why.remedy}")
         else:
             lines.append(
-                f"{photo.where}: edges alike {one.measures.alike:.2f}, flakes found again {one.measures.flakes:.0%} beyond chance"
+                f"{photo.where}: {found.calibration.number(one.measures):+.2f}; edges alike {one.measures.alike:.2f}, flakes found "
+                f"again {one.measures.flakes:.0%} beyond chance"
             )
     if found.changed is None:
         why = (

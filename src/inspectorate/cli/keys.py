@@ -10,7 +10,7 @@ import click
 
 from inspectorate.cli.options import json_option, print_json
 from inspectorate.errors import InputError
-from inspectorate.keys import SigningKey
+from inspectorate.keys import Role, SigningKey
 
 _file = click.Path(dir_okay=False, path_type=Path)
 
@@ -47,7 +47,7 @@ def anchor_yaml(key: SigningKey, name: str) -> str:
             f"  - name: {name}",
             f"    public_key: {base64.b64encode(key.public.raw).decode()}",
             "    holder:       # verifier, prover or joint: who holds the private key",
-            "    roles: []     # of: sensor, declaration, custody, bundle",
+            f"    roles: []     # of: {', '.join(Role)}",
             "    sensors: []   # with the role sensor: the sensors it may speak for",
             "    valid_from:   # 2026-11-24T00:00:00Z",
             "    valid_until:",

@@ -1,4 +1,4 @@
-"""What held a place shut, or in sight, and for how long: the one shape in which seals and cameras say it.
+"""What held a place shut, and for how long, as seals say it.
 
 - A `Held` is positive: from its start to its end the place was held, on the named evidence. Whoever wants to know about another
   stretch asks `not_held`.
@@ -12,7 +12,6 @@ Places are named as the register names them, within one site: two sites may use 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -21,16 +20,9 @@ from inspectorate.canonical import Digest, Identifier, Record, Text
 from inspectorate.quantities import Period, uncovered
 
 EVIDENCE_MAX = 10_000
-"""Statements behind one stretch: the segments of a camera are many."""
+"""Statements behind one stretch."""
 
 EvidenceIds = Annotated[tuple[Digest, ...], Field(max_length=EVIDENCE_MAX)]
-
-
-class By(StrEnum):
-    """What held a place."""
-
-    SEAL = "seal"
-    CAMERA = "camera"
 
 
 class Held(Record):
@@ -39,8 +31,7 @@ class Held(Record):
     site: Identifier
     place: Text
     period: Period
-    by: By
-    name: Identifier = Field(description="of the seal, or of the camera as a reporter")
+    name: Identifier = Field(description="of the seal")
     evidence: EvidenceIds = Field(min_length=1, description="digests of the envelopes it rests on, oldest first")
 
 
@@ -50,7 +41,6 @@ class Unheld(Record):
     site: Identifier
     place: Text
     period: Period
-    by: By
     name: Identifier
     why: Text
     evidence: EvidenceIds = ()

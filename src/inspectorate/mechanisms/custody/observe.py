@@ -68,6 +68,14 @@ class Spoken:
     def of(self, *kinds: type) -> tuple[VerifiedStatement, ...]:
         return tuple(one for one in self.statements if isinstance(one.predicate, kinds))
 
+    def promised_to(self, reporters: Iterable[Reporter]) -> tuple[VerifiedStatement, ...]:
+        """Promises of randomness for these."""
+        names = {one.id for one in reporters}
+        found = self.of(RandomnessPromised)
+        return tuple(
+            one for one in found if isinstance(one.predicate, RandomnessPromised) and one.predicate.reporter in names
+        )
+
     def unheard(self, *kinds: type) -> tuple[str, ...]:
         """Why some of these kinds count for nothing."""
         return tuple(dict.fromkeys(why for kind, why in self.passed_over if issubclass(kind, kinds)))
@@ -115,7 +123,8 @@ def _unheard(
         if said.reporter not in names[ReporterKind.CAMERA]:
             return f"{said.reporter}: is not declared as a camera"
         return f"{said.reporter}: is held by the prover" if said.reporter in held else None
-    if isinstance(said, RandomnessPromised) and said.reporter not in names[ReporterKind.REGISTER]:
+    promised_to = names[ReporterKind.REGISTER] | names[ReporterKind.CAMERA]
+    if isinstance(said, RandomnessPromised) and said.reporter not in promised_to:
         return ""
     if isinstance(said, InspectionRequested) and said.party != declaration.party:
         return ""

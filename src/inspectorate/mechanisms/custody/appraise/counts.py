@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from inspectorate.agreement import CountedChips
 from inspectorate.assessment import Case
-from inspectorate.evidence import CountDrawn, CountHeld, RandomnessPromised, RegisterHanded, VerifiedStatement
+from inspectorate.evidence import CountDrawn, CountHeld, RegisterHanded, VerifiedStatement
 from inspectorate.evidence.custody import ChipsMoved, DestructionCertified
 from inspectorate.mechanisms.custody.appraise.common import Kept, books_of, registers_of, spoken_of
 from inspectorate.mechanisms.custody.counting.checklist import Reading
@@ -82,7 +82,7 @@ class CountsSeen:
 def observe_counts(case: Case, clause: CountedChips) -> CountsSeen:
     """Steps 1 to 4."""
     spoken = spoken_of(case)
-    draws, promises = spoken.of(CountDrawn), spoken.of(RandomnessPromised)
+    draws, promises = spoken.of(CountDrawn), spoken.promised_to(spoken.keepers)
     held: dict[str, list[VerifiedStatement]] = defaultdict(list)
     for one in spoken.of(CountHeld):
         assert isinstance(one.predicate, CountHeld)

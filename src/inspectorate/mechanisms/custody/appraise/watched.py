@@ -10,6 +10,9 @@
 4. Doors that opened and cabling that changed leave the clause open: somebody may have had leave to. What follows is to ask who
    stood there, and to count. There is no e-value: nobody has stated how often honest cameras are covered.
 5. Where challenges are agreed, each segment must have been asked so often, and have answered: else a replay is not excluded.
+   Where the clause names enrolments, a segment of another one shows nothing, and once the secret of the verifier's lamp is there,
+   its answers are judged again from the brightness in the payload: what the watcher stated of them counts no more.
+6. A segment with fewer frames than its rate gives, outside of what it states as unseen, shows nothing.
 """
 
 from __future__ import annotations
@@ -26,9 +29,9 @@ from inspectorate.errors import EvidenceError
 from inspectorate.evidence import CameraEvent, CameraWatched, VerifiedStatement
 from inspectorate.hearing import spans_text
 from inspectorate.mechanisms.custody import reference
+from inspectorate.mechanisms.custody.appraise.again import Again, judged_again
 from inspectorate.mechanisms.custody.appraise.common import Said, With, assess, registers_of, spoken_of
 from inspectorate.mechanisms.custody.appraise.places import Place, gaps_of, names_of, racks_of
-from inspectorate.mechanisms.custody.cameras.judge import Brought, judge_cameras
 from inspectorate.mechanisms.custody.cameras.written import EventLine, Written, written_of
 from inspectorate.quantities import Period, uncovered
 
@@ -47,8 +50,15 @@ class _Segment:
     site: str
     written: Written | None
     faults: tuple[str, ...] = ()
-    repeated: tuple[Period, ...] = ()
-    """Stretches that were shown before, as the judge finds them."""
+    again: Again = field(default_factory=Again)
+
+    @property
+    def asked(self) -> int:
+        return self.said.challenges if self.again.lamp is None else self.again.lamp[0]
+
+    @property
+    def answered(self) -> int:
+        return self.said.answered if self.again.lamp is None else self.again.lamp[1]
 
     @property
     def name(self) -> str:
@@ -61,14 +71,19 @@ class _Segment:
     @property
     def live(self) -> bool:
         """Whether its picture was made when it says: neither frozen nor repeated, and every challenge answered."""
-        return not NOT_LIVE & set(self.said.events) and self.said.answered == self.said.challenges
+        return not NOT_LIVE & set(self.said.events) and not self.unanswered
+
+    @property
+    def unanswered(self) -> int:
+        """Challenges, by the watcher's own word or by what is judged again."""
+        return max(self.asked - self.answered, self.said.challenges - self.said.answered)
 
     def seen(self, place: str) -> list[Period]:
         """When a place was in sight."""
-        if not self.usable or not self.live:
+        if not self.usable or not self.live or self.again.unfit:
             return []
         assert self.written is not None
-        hidden = [*self.written.unseen_of(place), *self.repeated]
+        hidden = [*self.written.unseen_of(place), *self.again.repeated]
         hidden += [
             period
             for event in self.written.events
@@ -93,7 +108,7 @@ class _Seen:
 
 
 def appraise_watched(case: Case, clause: WatchedPlaces) -> tuple[Assessment, ...]:
-    seen = _observe(case)
+    seen = _observe(case, clause)
     registers = registers_of(case)
     places = frozenset(place for one in registers if one.register is not None for place in racks_of(one.register))
     gaps = {
@@ -139,7 +154,7 @@ def _kept(case: Case, seen: _Seen, places: frozenset[Place]) -> tuple[str, ...]:
 
 def held_in_sight(case: Case, clause: WatchedPlaces, period: Period) -> dict[Place, list[Period]]:
     """When each rack was in sight, short stretches that are let pass included, and nothing was done to it."""
-    seen = _observe(case)
+    seen = _observe(case, clause)
     touched: dict[Place, list[Period]] = defaultdict(list)
     for one in seen.segments:
         if one.usable and one.written is not None:
@@ -155,19 +170,19 @@ def held_in_sight(case: Case, clause: WatchedPlaces, period: Period) -> dict[Pla
     return found
 
 
-def _observe(case: Case) -> _Seen:
-    """Steps 1 and 2, once for all clauses of a review."""
-    key = "custody.seen"
+def _observe(case: Case, clause: WatchedPlaces) -> _Seen:
+    """Steps 1 and 2, once for all clauses of a review that ask for it."""
+    key = f"custody.seen {clause.enrolments}"
     found = case.shared.get(key)
     if isinstance(found, _Seen):
         return found
     spoken = spoken_of(case)
     site_of = {pod.id: site.id for site in case.declaration.sites for one in site.clusters for pod in one.pods}
     sites = {one.id: sorted({site_of[pod] for pod in one.pods}) for one in spoken.cameras}
-    repeated = _repeated(case)
+    judged = judged_again(case, clause.enrolments)
     by_camera: dict[str, list[_Segment]] = defaultdict(list)
     for statement in spoken.of(CameraWatched):
-        one = replace(_read(case, statement, sites), repeated=repeated.get(statement.digest, ()))
+        one = replace(_read(case, statement, sites), again=judged.get(statement.digest, Again()))
         by_camera[one.said.reporter].append(one)
     segments = tuple(one for _, mine in sorted(by_camera.items()) for one in _chained(mine))
     held: dict[Place, list[Period]] = defaultdict(list)
@@ -177,19 +192,6 @@ def _observe(case: Case) -> _Seen:
     made = _Seen(segments=segments, held=dict(held))
     case.shared[key] = made
     return made
-
-
-def _repeated(case: Case) -> dict[str, tuple[Period, ...]]:
-    """By segment, what of it was shown before."""
-
-    def payload(digest: str) -> bytes:
-        try:
-            return case.evidence.payload(digest)
-        except KeyError:
-            raise EvidenceError("its payload is not there", where=f"payload {digest[:19]}…") from None
-
-    judged = judge_cameras(spoken_of(case).of(CameraWatched), Brought(payload=payload, enrolments={}))
-    return {one.statement.digest: one.repeated for camera in judged for one in camera.segments}
 
 
 def _read(case: Case, statement: VerifiedStatement, sites: dict[str, list[str]]) -> _Segment:
@@ -227,7 +229,7 @@ def _said_why(segments: Sequence[_Segment]) -> dict[Place, list[Period]]:
     """By place, stretches of which a camera says by itself that it did not see, or was not live."""
     found: dict[Place, list[Period]] = defaultdict(list)
     for one in segments:
-        if one.usable and (one.said.events or one.repeated):
+        if one.usable and (one.said.events or one.again.repeated or one.again.unfit or not one.live):
             for place in one.said.places:
                 found[one.site, place] += uncovered(one.seen(place), one.said.period)
     return found
@@ -266,19 +268,21 @@ def _doubts(case: Case, clause: WatchedPlaces, seen: _Seen) -> Iterator[str]:
         if one.said.events:
             told = ", ".join(f"{event.value} {count}" for event, count in sorted(one.said.events.items()))
             yield f"{one.name} of {at}: {told}; next: ask who stood there, and count"
-        if one.repeated:
-            yield f"{one.name} of {at}: shown before, by the lamps of devices: {spans_text(one.repeated)} UTC"
-        if one.said.answered < one.said.challenges:
-            unanswered = one.said.challenges - one.said.answered
-            yield f"{one.name} of {at}: {unanswered} of {one.said.challenges} challenges were not answered"
+        if one.again.repeated:
+            yield f"{one.name} of {at}: shown before, by the lamps of devices: {spans_text(one.again.repeated)} UTC"
+        for why in (*one.again.unfit, *one.again.of_lamp):
+            yield f"{one.name} of {at}: {why}"
+        if one.unanswered:
+            asked = max(one.asked, one.said.challenges)
+            yield f"{one.name} of {at}: {one.unanswered} of {asked} challenges were not answered"
         elif clause.challenged_every_s is not None and not _asked_enough(one, clause.challenged_every_s):
             every = f"{clause.challenged_every_s:g} s"
-            yield f"{one.name} of {at}: was asked {one.said.challenges} challenges, where one in {every} is agreed"
+            yield f"{one.name} of {at}: was asked {one.asked} challenges, where one in {every} is agreed"
 
 
 def _asked_enough(one: _Segment, every_s: float) -> bool:
     """One for every whole stretch of that length; the first segment of a camera has none behind it."""
-    return one.said.challenges >= math.floor(one.said.period.duration_s / every_s + 1e-9)
+    return one.asked >= math.floor(one.said.period.duration_s / every_s + 1e-9)
 
 
 def _exhibit(segments: Sequence[_Segment]) -> Exhibit:
@@ -290,8 +294,8 @@ def _exhibit(segments: Sequence[_Segment]) -> Exhibit:
             float(one.said.frames),
             one.said.unseen_s,
             ", ".join(sorted(event.value for event in one.said.events)),
-            float(one.said.challenges),
-            float(one.said.answered),
+            float(one.asked),
+            float(one.answered),
         )
         for one in segments
     ]

@@ -21,7 +21,6 @@ unseen.
     watch        video in, numbered segments out
     written      the payload of a segment, line by line
     judge        segments in order, counted again, searched for repetitions
-    held         which places were in sight, when: for the appraisal
     page         frames before and after an event, for a person to look at
 
 An event is no verdict: a person looks at the frames, and decides.

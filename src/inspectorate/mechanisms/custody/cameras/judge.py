@@ -90,6 +90,8 @@ class JudgedSegment:
     """To challenges that began within it, where the secret is known."""
     answered_at: tuple[Period, ...]
     """Of the challenges that were answered: from begin to end."""
+    lamp_known: bool = False
+    """Whether its challenges could be judged: the secret of its lamp, and the enrolment, are there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +196,8 @@ class _Judging:
                 self._fault(
                     WatchFault.ENROLMENT, one, f"enrolled as {written.head.enrolment[:19]}…, which is not known"
                 )
+            elif enrolment.regions.camera != self.camera:
+                self._fault(WatchFault.ENROLMENT, one, f"its enrolment is that of {enrolment.regions.camera}")
             elif enrolment.rate != written.head.rate or set(enrolment.regions.places) != set(_said(one).places):
                 self._fault(WatchFault.ENROLMENT, one, "rate or places are not those of its enrolment")
             gaps = sum(line.to_ms - line.from_ms for line in _everywhere(written, _said(one).places)) / MS
@@ -252,7 +256,7 @@ class _Judging:
                     self._fault(WatchFault.UNANSWERED, one, f"challenge {number}: {got.why}", span)
         return JudgedSegment(
             statement=one, said=said, written=written, repeated=repeated, answers=tuple(answers),
-            answered_at=tuple(answered),
+            answered_at=tuple(answered), lamp_known=lamp is not None,
         )  # fmt: skip
 
     def _lamp(self, one: VerifiedStatement, written: Written) -> Lamp | None:

@@ -24,7 +24,7 @@ from inspectorate.evidence.act import Act, Who
 from inspectorate.evidence.custody import CameraWatched
 from inspectorate.mechanisms.custody.cameras.challenge import samples_of
 from inspectorate.mechanisms.custody.cameras.decide import Event
-from inspectorate.mechanisms.custody.cameras.enrolment import Known
+from inspectorate.mechanisms.custody.cameras.enrolment import Enrolment, Known
 from inspectorate.mechanisms.custody.cameras.eye import Eye, Sighting
 from inspectorate.mechanisms.custody.cameras.reference import (
     CLIP_FRAMES,
@@ -238,14 +238,17 @@ def strip_of(pictures: list[Grey]) -> bytes:
     return bytes(data.tobytes())
 
 
-def make_segment(segment: Segment, link: Link, who: Who, places: tuple[str, ...]) -> Act:
-    """The statement of a segment."""
+def make_segment(segment: Segment, link: Link, who: Who, enrolment: Enrolment) -> Act:
+    """The statement of a segment. It carries its enrolment, by which others judge it."""
     written = segment.written
     predicate = CameraWatched(
         origin=who.origin, reporter=who.name, period=Period(start=written.head.start, end=written.head.end),
-        places=places, sequence=link.sequence, previous=link.previous, final=link.final, video=link.video,
+        places=enrolment.regions.places, sequence=link.sequence, previous=link.previous, final=link.final, video=link.video,
         frames=written.frame_count, unseen_s=written.unseen_s(), events=written.event_counts(),
         challenges=link.challenges, answered=link.answered,
         promise=link.promise,
     )  # fmt: skip
-    return Act(predicate=predicate, subjects={"watch": digest_of(segment.payload)}, payloads=(segment.payload,))
+    return Act(
+        predicate=predicate, subjects={"watch": digest_of(segment.payload), "enrolment": enrolment.digest},
+        payloads=(segment.payload, enrolment.canonical_bytes()),
+    )  # fmt: skip

@@ -43,17 +43,21 @@ class Sheet:
 
 def places_of(sheet: Sheet) -> list[tuple[int, str]]:
     """Drawn units of the sheet, with what is written on their doors. Raises `InputError` where none, or too many, are left."""
-    asked = sheet.asked
-    rows = [asked.units.rows(unit).start for unit in asked.sample.units]
-    found = [
-        (unit, _place(asked.drawn.unit, (chip.site, chip.cluster, chip.pod, chip.rack, chip.host)))
-        for unit, chip in zip(asked.sample.units, asked.register.chips(rows), strict=True)
-        if sheet.sites is None or chip.site in sheet.sites
-    ]
+    found = drawn_places(sheet.asked, sheet.sites)
     if not 1 <= len(found) <= PAGE_UNITS_MAX:
         remedy = "make one page for each site" if found else "name a site that was drawn"
         raise InputError(f"{len(found)} places are on the page, of 1 to {PAGE_UNITS_MAX}", where="page", remedy=remedy)
     return found
+
+
+def drawn_places(asked: Asked, sites: Collection[str] | None = None) -> list[tuple[int, str]]:
+    """Drawn units, at some sites or at all, with what is written on their doors."""
+    rows = [asked.units.rows(unit).start for unit in asked.sample.units]
+    return [
+        (unit, _place(asked.drawn.unit, (chip.site, chip.cluster, chip.pod, chip.rack, chip.host)))
+        for unit, chip in zip(asked.sample.units, asked.register.chips(rows), strict=True)
+        if sites is None or chip.site in sites
+    ]
 
 
 def _place(unit: CountUnit, parts: tuple[str, ...]) -> str:

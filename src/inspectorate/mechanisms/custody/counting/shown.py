@@ -144,7 +144,8 @@ def _sites(counted: Counted) -> list[_Site]:
 
 
 def log_e_missing(counted: Counted, misplaced_share_max: float) -> float:
-    """The e-value (its natural logarithm) against: at most this share of all chips is missing from its place.
+    """The e-value (its natural logarithm) against: at most this share of all chips, rounded up to a whole chip, is missing from its
+    place. A share above 0 lets every keeper misplace one chip, however few there are.
 
     0 where nothing was drawn: no evidence. Raises `ValueError` on a share outside of 0 to 1.
     """
@@ -152,7 +153,7 @@ def log_e_missing(counted: Counted, misplaced_share_max: float) -> float:
         raise ValueError(f"a share lies between 0 and 1, not {misplaced_share_max}")
     if not counted.sample.units:
         return 0.0
-    limit = misplaced_share_max * counted.chips
+    limit = math.ceil(misplaced_share_max * counted.chips - 1e-9)
     if counted.seen_missing > limit:
         return LOG_E_MAX
     scaled = _weighted(counted)

@@ -71,6 +71,8 @@ class Applying:
     places: tuple[str, ...]
     photos: Sequence[bytes]
     marked: Marked
+    names: Sequence[str] = ()
+    """Of the photographs, for whoever took them; `photo-1` and so on where none are given."""
 
 
 def make_applied(applying: Applying, who: Who, decode: Decode) -> tuple[Act, tuple[bytes, ...]]:
@@ -80,7 +82,8 @@ def make_applied(applying: Applying, who: Who, decode: Decode) -> tuple[Act, tup
     """
     if not applying.photos:
         raise InputError("a seal needs a reference photograph", where="photographs")
-    photos = decode([(f"photo-{k + 1}", data) for k, data in enumerate(applying.photos)])
+    names = applying.names or [f"photo-{k + 1}" for k in range(len(applying.photos))]
+    photos = decode(list(zip(names, applying.photos, strict=True)))
     reference_of(photos, applying.marked.outline(photos[0].size))
     marked = applying.marked.canonical_bytes()
     subjects = {f"photo-{k + 1}": one.digest for k, one in enumerate(photos)} | {OUTLINE: digest_of(marked)}
@@ -125,12 +128,12 @@ def make_checked(
 
 def compared(
     applied: VerifiedStatement,
-    new: Sequence[bytes],
+    new: Sequence[tuple[str, bytes]],
     calibration: Calibration,
     payload: Callable[[str], bytes],
     decode: Decode,
 ) -> Report:
-    """Compare new photographs with those of the application, which `payload` gives by digest.
+    """Compare new photographs, each with its name, with those of the application, which `payload` gives by digest.
 
     Raises `EvidenceError` where the kept ones are not there or are others, `InputError` where one cannot be used.
     """
@@ -139,7 +142,7 @@ def compared(
         parse_canonical(payload(_outline(applied)), where=OUTLINE), where=OUTLINE, error=EvidenceError
     )
     old = [(name, payload(digest)) for name, digest in subjects]
-    photos = decode([*old, *((f"new photo-{k + 1}", data) for k, data in enumerate(new))])
+    photos = decode([*old, *new])
     reference = reference_of(photos[: len(old)], marked.outline(photos[0].size))
     return report(reference, photos[len(old) :], calibration, mirrors=marked.mirrors)
 
@@ -169,7 +172,7 @@ def repeat(
     if said.calibration != calibration.digest:
         named = said.calibration or "none: by eye alone"
         raise EvidenceError(f"was compared by another calibration ({named[:24]})", where=checked.digest)
-    new = [payload(digest) for _, digest in _photographs(checked)]
+    new = [(f"new {name}", payload(digest)) for name, digest in _photographs(checked)]
     found = compared(applied, new, calibration, payload, decode)
     stated = said.log_likelihood_ratio
     both = stated is not None and found.number is not None

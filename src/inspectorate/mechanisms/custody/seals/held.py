@@ -24,7 +24,7 @@ from inspectorate.agreement.chips import SealedPlaces
 from inspectorate.evidence.custody import SealApplied, SealChecked, SealDecision
 from inspectorate.evidence.envelope import VerifiedStatement
 from inspectorate.keys import Holder
-from inspectorate.mechanisms.custody.held import By, Held, Unheld
+from inspectorate.mechanisms.custody.held import Held, Unheld
 from inspectorate.quantities import Period
 
 
@@ -224,10 +224,10 @@ def _said(said: SealApplied, stretch: _Stretch, period: Period) -> Iterator[Held
     for place in dict.fromkeys(said.places):
         cut = Period(start=start, end=end)
         if stretch.why is None:
-            yield Held(site=said.site, place=place, period=cut, by=By.SEAL, name=said.seal, evidence=evidence)
+            yield Held(site=said.site, place=place, period=cut, name=said.seal, evidence=evidence)
         else:
             yield Unheld(
-                site=said.site, place=place, period=cut, by=By.SEAL, name=said.seal, why=stretch.why.value, evidence=evidence
+                site=said.site, place=place, period=cut, name=said.seal, why=stretch.why.value, evidence=evidence
             )  # fmt: skip
 
 

@@ -64,7 +64,9 @@ def _number(found: Report) -> str:
             f"<p>Log-likelihood ratio <strong>{found.number:+.2f}</strong>{edge}: how much more likely these photographs are if it "
             f"is the same seal than if it is another one of its make. Above 0 speaks for the same. It ranges over ±{most:.2f}.</p>"
         )
-    marks = "".join(f"<li>{html.escape(one.value)}: {html.escape(one.meaning)}</li>" for one in found.alarms)
+    looks = [f"{one.value}: {one.meaning}" for one in found.alarms]
+    looks += [f"{name}: speaks against it by itself" for name in found.apart]
+    marks = "".join(f"<li>{html.escape(one)}</li>" for one in looks)
     text += f'<ul class="marks">{marks}</ul>' if marks else ""
     return text + _challenge(found)
 

@@ -25,7 +25,7 @@ class Points(StrEnum):
 
     SAME = "same seal"
     LOOK = "look closely"
-    """The number or an alarm speaks against it."""
+    """The number, one photograph's own number, or an alarm speaks against it."""
     UNCLEAR = "unclear"
 
     @property
@@ -50,7 +50,16 @@ class Report:
     def points(self) -> Points:
         if self.number is None:
             return Points.UNCLEAR
-        return Points.LOOK if self.number < 0 or self.alarms else Points.SAME
+        return Points.LOOK if self.number < 0 or self.alarms or self.apart else Points.SAME
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Photographs whose own number is below 0: a good one beside them does not make up for that."""
+        return tuple(
+            photo.where
+            for photo, one in zip(self.photos, self.found, strict=True)
+            if isinstance(one, Compared) and self.calibration.number(one.measures) < 0
+        )
 
     @property
     def changed(self) -> float | None:
