@@ -74,7 +74,7 @@ def udp(
 ) -> int:
     """Bytes of UDP content that got through."""
     receiver = subprocess.Popen(
-        bench.inside(target, sys.executable, "-c", RECEIVER, address(target, version), str(seconds + 1.5)),
+        bench.inside(target, sys.executable, "-c", RECEIVER, address(target, version), str(seconds + 1.0)),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -127,10 +127,10 @@ def test_tcp_gets_its_rate_and_no_more(
 def test_the_policer_alone_holds_a_flood_to_rate_and_burst(
     bench: Bench, enforced: LimitPlan, version: int, source: str, target: str
 ) -> None:
-    """With the shapers taken away: what the rules pass in five seconds is rate x time + burst, to a few percent."""
+    """With the shapers taken away: what the rules pass in three seconds is rate x time + burst, to a few percent."""
     for name in ("to-a", "to-out"):
         run(bench.inside("gw", "tc", "qdisc", "del", "dev", name, "ingress"))
-    seconds = 5.0
+    seconds = 3.0
     with kept_alive(bench):
         time.sleep(1.2)
         got = udp(bench, source, target, seconds=seconds, rate=5 * RATE, version=version)
@@ -344,12 +344,12 @@ def test_a_gateway_that_is_not_the_plan_s_is_refused_and_left_closed(bench: Benc
 def stopped_after_s(bench: Bench, act: object) -> float:
     """Send from pod a to outside 500 times a second, act, and measure when the last datagram arrived after that."""
     receiver = subprocess.Popen(
-        bench.inside("out", sys.executable, "-c", RECEIVER, address("out"), "5"), stdout=subprocess.PIPE, text=True
+        bench.inside("out", sys.executable, "-c", RECEIVER, address("out"), "3"), stdout=subprocess.PIPE, text=True
     )
     assert receiver.stdout is not None
     assert receiver.stdout.readline() == "ready\n"
-    sender = bench.start("a", sys.executable, "-c", SENDER, address("out"), "4.5", "50000", "100")
-    time.sleep(1.5)
+    sender = bench.start("a", sys.executable, "-c", SENDER, address("out"), "2.6", "50000", "100")
+    time.sleep(0.8)
     acted_s = time.monotonic()
     act()  # type: ignore[operator]
     _, first, last = receiver.stdout.readline().split()

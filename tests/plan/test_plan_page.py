@@ -384,8 +384,7 @@ def opened(browser: Any, tmp_path: Path, name: str, **how: Any) -> tuple[Any, li
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 390, 820, 1280])
+@pytest.mark.parametrize(("width", "theme"), [(320, "light"), (390, "dark"), (820, "light"), (1280, "dark")])
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_in_a_browser(browser: Any, tmp_path: Path, name: str, width: int, theme: str) -> None:
     page, said = opened(browser, tmp_path, name, viewport={"width": width, "height": 900}, color_scheme=theme)
