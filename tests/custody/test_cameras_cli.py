@@ -189,3 +189,21 @@ def test_a_secret_is_handed_over_only_once_its_lamp_has_stopped(
     assert payload.read_bytes() == (folder.root / "secret.json").read_bytes()
     (folder.root / "mine" / "statements" / f"{made['statement'].removeprefix('sha256:')}.json").unlink()
     assert "not the secret of any promise" in str(folder.run(*words, code=WRONG_USE).exception)
+
+
+def test_a_key_that_may_not_speak_for_the_camera_is_refused_before_anything_is_watched(folder: Folder) -> None:
+    words = ("--start", "2026-11-01T10:00:00Z", "--out", "@out", "--key", "@ada.pem", "--anchors", "@anchors.yaml")
+    found = folder.run("watch", "@no-film.mkv", "--enrolment", "@cam.json", *words, code=WRONG_USE)
+    assert "may not speak for cam-1" in str(found.exception)
+    assert not (folder.root / "out").exists()
+
+
+def test_a_promise_under_another_name_keeps_no_secret(folder: Folder) -> None:
+    begins = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    found = folder.run(
+        "promise", "--camera", "cam-1", "--as", "eve", "--keep", "@secret.json", "--begins", begins, "--out", "@mine",
+        "--key", "@ada.pem", "--anchors", "@anchors.yaml", code=WRONG_USE,
+    )  # fmt: skip
+    assert "ada may not sign" in str(found.exception)
+    assert not (folder.root / "secret.json").exists()
+    assert not (folder.root / "mine").exists()

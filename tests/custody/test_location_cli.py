@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
         one = RoundTrips(device="beacon-a", landmarks=(OfLandmark(landmark=name, pings=pings(name, (ms + 1, ms))),))
         (tmp_path / f"{name}.json").write_bytes(one.canonical_bytes())
     known = "\n".join(
-        f"  - {{id: {name}, position: {{latitude_deg: {one.position.latitude_deg}, longitude_deg: {one.position.longitude_deg}}}}}"
+        f"  - {{name: {name}, latitude_deg: {one.position.latitude_deg}, longitude_deg: {one.position.longitude_deg}}}"
         for name, one in LANDMARKS.items()
     )
     (tmp_path / "landmarks.yaml").write_text(f"landmarks:\n{known}\n")

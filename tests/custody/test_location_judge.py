@@ -213,11 +213,11 @@ def test_what_is_no_round_trip_is_refused(change: dict[str, object]) -> None:
 
 def test_landmarks_of_the_reviewer_are_read_and_named_once(tmp_path) -> None:
     good = tmp_path / "good.yaml"
-    good.write_text("landmarks:\n  - id: east\n    position: {latitude_deg: 52, longitude_deg: 9}\n")
+    good.write_text("landmarks:\n  - {name: east, latitude_deg: 52, longitude_deg: 9}\n")
     assert read_landmarks(good)["east"].position_error_m == 100.0
     bad = tmp_path / "bad.yaml"
-    for text in ("landmarks: []\n", good.read_text() + "  - id: east\n    position: {latitude_deg: 1, longitude_deg: 9}\n",
-                 "landmarks:\n  - id: east\n    position: {latitude_deg: 91, longitude_deg: 9}\n"):  # fmt: skip
+    for text in ("landmarks: []\n", good.read_text() + "  - {name: east, latitude_deg: 1, longitude_deg: 9}\n",
+                 "landmarks:\n  - {name: east, latitude_deg: 91, longitude_deg: 9}\n"):  # fmt: skip
         bad.write_text(text)
         with pytest.raises(InputError):
             read_landmarks(bad)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import shutil
@@ -297,8 +298,18 @@ def test_sizes_are_planned_for_published_and_for_own_numbers(site: Site) -> None
 def test_a_key_of_another_cannot_speak(site: Site) -> None:
     site.promise()
     (site.root / "prover.pem").unlink()
-    SigningKey(b"\x09" * 32).write(site.root / "prover.pem")
-    site.commit()
+    other = SigningKey(b"\x09" * 32)
+    other.write(site.root / "prover.pem")
+    refused = site.commit().exception
+    assert isinstance(refused, InputError)
+    assert "no trust anchor" in str(refused)
+    assert not (site.root / "prover").exists()
+    # Nor where a party trusts itself.
+    believed = site.root / "anchors.json"
+    ours = believed.read_text()
+    believed.write_text(ours.replace(*(base64.b64encode(key.public.raw).decode() for key in (PROVER, other))))
+    assert site.commit().exit_code == 0
+    believed.write_text(ours)
     result = site.draw()
     assert isinstance(result.exception, EvidenceError)
     assert "set aside" in str(result.exception)

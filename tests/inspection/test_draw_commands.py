@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from dataclasses import dataclass
@@ -203,9 +204,19 @@ def test_a_list_that_was_exchanged(site: Site) -> None:
 
 def test_a_commitment_by_a_stranger_is_set_aside(site: Site) -> None:
     site.promise()
-    SigningKey(b"\x09" * 32).write(site.root / "stranger.pem")
-    site.done("commit", site.root / "run", "--claim", "claim-1", "--reporter", "jobs-a", *site.named(), "--out",
-              site.root / "prover", "--key", site.root / "stranger.pem", "--anchors", site.root / "anchors.json")  # fmt: skip
+    stranger = SigningKey(b"\x09" * 32)
+    stranger.write(site.root / "stranger.pem")
+    words = (
+        "commit", site.root / "run", "--claim", "claim-1", "--reporter", "jobs-a", *site.named(), "--out",
+        site.root / "prover", "--key", site.root / "stranger.pem", "--anchors",
+    )  # fmt: skip
+    refused = site.run(*words, site.root / "anchors.json").exception
+    assert isinstance(refused, InputError)
+    assert "no trust anchor" in str(refused)
+    own = site.root / "own.json"
+    ours, theirs = (base64.b64encode(key.public.raw) for key in (PROVER, stranger))
+    own.write_bytes(ANCHORS.canonical_bytes().replace(ours, theirs))
+    site.done(*words, own)
     fault = site.challenge().exception
     assert isinstance(fault, EvidenceError)
     assert "set aside" in str(fault)

@@ -83,8 +83,11 @@ def request(**options: Any) -> None:
         check_asked(asked, declaration, ())
         quota = quota_of(agreement, declaration.party, known, at)
         said = request_of(asked, quota, due, who, over_quota=options["over_quota"])
-    keep_secret(options["keep_path"], details.canonical_bytes())
-    digest = sign(Act(predicate=said, subjects={GROUNDS: details.digest}), Signing.of(options))
+    digest = sign(
+        Act(predicate=said, subjects={GROUNDS: details.digest}),
+        Signing.of(options),
+        before=lambda _: keep_secret(options["keep_path"], details.canonical_bytes()),
+    )
     most = clause.per_party_per_year_max
     print_result(
         options["as_json"],
@@ -125,8 +128,9 @@ def log(**options: Any) -> None:
     exits = Exits(inspected=options["exits_inspected"], refused=options["exits_refused"])
     who = Who(name=options["by"], at=parse_time(options["at"]), origin=options["origin"])
     act = make_log(asked[0], step, details, exits, who)
-    keep_secret(options["keep_path"], details.canonical_bytes())
-    digest = sign(act, Signing.of(options))
+    digest = sign(
+        act, Signing.of(options), before=lambda _: keep_secret(options["keep_path"], details.canonical_bytes())
+    )
     facts = {"statement": digest, "request": asked[0], "step": step.value, "logged_at": who.at.isoformat()}
     print_result(options["as_json"], facts, [f"logged: {step.value}", f"statement {digest}"])
 

@@ -174,8 +174,11 @@ def promise(**options: Any) -> None:
     predicate = RandomnessPromised(
         origin=options["origin"], by=options["by"], reporter=options["reporter"], promised_at=at
     )
-    keep_secret(options["keep"], made.canonical_bytes())
-    digest = sign(Act(predicate=predicate, subjects={"secret": made.digest}), Signing.of(options))
+    digest = sign(
+        Act(predicate=predicate, subjects={"secret": made.digest}),
+        Signing.of(options),
+        before=lambda _: keep_secret(options["keep"], made.canonical_bytes()),
+    )
     print_result(
         options["as_json"],
         {"statement": digest, "promise": made.digest, "kept": str(options["keep"]), "challenges": plan.count},

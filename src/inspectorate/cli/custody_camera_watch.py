@@ -20,7 +20,7 @@ from inspectorate.evidence import VerifiedStatement
 from inspectorate.evidence.act import Who
 from inspectorate.evidence.custody import CameraWatched
 from inspectorate.evidence.exchange import Exchange, read_plain
-from inspectorate.keys import TrustAnchors
+from inspectorate.keys import Role
 from inspectorate.mechanisms.custody.cameras.challenge import LampPlan, Patterns
 from inspectorate.mechanisms.custody.cameras.enrolment import Enrolment, read_enrolment, ready
 from inspectorate.mechanisms.custody.cameras.eye import Eye
@@ -114,7 +114,14 @@ class _Run:
         self._signing = Signing.of(options)
         self._who = Who(name=camera, at=start, origin=options["origin"])
         self._promise: str | None = options["promise"]
-        self._folder = own(options["out"], TrustAnchors.read(options["anchors_path"]))
+        anchor = self._signing.anchors.by_key_id(self._signing.key.public.key_id)
+        if anchor is None or not anchor.may(Role.SENSOR, start) or camera not in anchor.sensors:
+            raise InputError(
+                f"may not speak for {camera} at that time",
+                where="--key",
+                remedy="the trust anchors name the key that may",
+            )
+        self._folder = own(options["out"], self._signing.anchors)
         self._earlier = _chain(self._folder, camera)
         self.count = self.frames = self.challenges = self.answered = 0
         self.lamp: Lamp | None = None

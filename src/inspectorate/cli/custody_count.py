@@ -76,8 +76,7 @@ def promise(**options: Any) -> None:
     selection = pick.selection(options)
     who = Who(name=options["by"], at=now(), origin=options["origin"])
     made, act = acts.make_promise(selection, secrets.token_bytes(SECRET_BYTES), who, reporter=options["reporter"])
-    keep_secret(options["keep_path"], made.canonical_bytes())
-    digest = sign(act, Signing.of(options))
+    digest = sign(act, Signing.of(options), before=lambda _: keep_secret(options["keep_path"], made.canonical_bytes()))
     facts: dict[str, object] = {
         "statement": digest, "promise": made.digest, "reporter": options["reporter"], "kept": str(options["keep_path"]),
         "selection": selection.model_dump(mode="json"),

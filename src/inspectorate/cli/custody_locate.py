@@ -62,7 +62,11 @@ from inspectorate.quantities import Period, from_ns
 
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 _landmarks = click.option(
-    "--landmarks", "landmarks_path", type=EXISTING_FILE, required=True, help="Where your landmarks stand (YAML)."
+    "--landmarks",
+    "landmarks_path",
+    type=EXISTING_FILE,
+    required=True,
+    help="Where your landmarks stand (YAML), as `landmarks:` of trust anchors says it.",
 )
 _within = click.option(
     "--within-km",

@@ -114,8 +114,7 @@ def apply_(**options: Any) -> None:
     )  # fmt: skip
     who = Who(name=options["by"], at=now(), origin=options["origin"])
     act, staying = make_applied(applying, who, decode_apart)
-    keep(options["keep_path"], staying)
-    digest = sign(act, Signing.of(options))
+    digest = sign(act, Signing.of(options), before=lambda _: keep(options["keep_path"], staying))
     print_result(
         options["as_json"],
         {"statement": digest, "seal": options["name"], "photos": len(applying.photos), "kept": str(options["keep_path"])},
@@ -163,8 +162,7 @@ def check(**options: Any) -> None:
     if found is not None and found.number is None:
         click.echo("\n".join(as_lines(found)), err=True)
     act = make_checked(applied, new, found, decision, Who(name=options["by"], at=now(), origin=options["origin"]))
-    keep(options["kept_path"], new)
-    digest = sign(act, Signing.of(options))
+    digest = sign(act, Signing.of(options), before=lambda _: keep(options["kept_path"], new))
     facts = {"statement": digest, "applied": applied.digest, "decision": decision.value}
     print_result(
         options["as_json"],

@@ -87,8 +87,7 @@ def promise(**options: Any) -> None:
     selection = interview_pick.selection(options)
     who = Who(name=options["by"], at=now(), origin=options["origin"])
     made, act = acts.make_promise(selection, secrets.token_bytes(SECRET_BYTES), who, reporter=options["reporter"])
-    keep_secret(options["keep_path"], made.canonical_bytes())
-    digest = sign(act, Signing.of(options))
+    digest = sign(act, Signing.of(options), before=lambda _: keep_secret(options["keep_path"], made.canonical_bytes()))
     print_result(
         options["as_json"],
         {
@@ -143,8 +142,7 @@ def commit(**options: Any) -> None:
     interview_pick.refuse_repeated(earlier, period, options["name"])
     who = Who(name=options["reporter"], at=now(), origin=options["origin"])
     act = acts.make_roster(kept, who, period=period, promise=named.digest if named else None)
-    keep_secret(options["keep_path"], kept.canonical_bytes())
-    digest = sign(act, Signing.of(options))
+    digest = sign(act, Signing.of(options), before=lambda _: keep_secret(options["keep_path"], kept.canonical_bytes()))
     said = act.predicate
     assert isinstance(said, RosterCommitted)
     number = round_for(said, QUICKNET)

@@ -127,8 +127,9 @@ def visits_held(**options: Any) -> None:
     ):
         raise InputError("visits of this roster and period were stated before", where=str(options["out"]))
     act = make_visits(roster, made, attendance, Who(name=options["by"], at=now(), origin=options["origin"]))
-    keep_secret(options["keep_path"], attendance.canonical_bytes())
-    digest = sign(act, Signing.of(options))
+    digest = sign(
+        act, Signing.of(options), before=lambda _: keep_secret(options["keep_path"], attendance.canonical_bytes())
+    )
     missing = attendance.missing(people)
     strata = dict(followed_up(missing, listed))
     print_result(

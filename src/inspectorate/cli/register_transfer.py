@@ -100,8 +100,9 @@ def decide(**options: Any) -> None:
     )
     who = Who(name=options["by"], at=now(), origin=options["origin"])
     act = acts.decide(statement.digest, grounds, who, approved=options["approved"])
-    keep_secret(options["keep_path"], grounds.canonical_bytes())
-    digest = sign(act, Signing.of(options))
+    digest = sign(
+        act, Signing.of(options), before=lambda _: keep_secret(options["keep_path"], grounds.canonical_bytes())
+    )
     word = "approved" if options["approved"] else "refused"
     print_result(
         options["as_json"],

@@ -82,8 +82,7 @@ def promise(**options: Any) -> None:
     )
     who = Who(name=options["by"], at=now(), origin=options["origin"])
     made, act = acts.make_promise(selection, secrets.token_bytes(SECRET_BYTES), who, reporter=options["reporter"])
-    keep_secret(options["keep"], made.canonical_bytes())
-    digest = sign(act, Signing.of(options))
+    digest = sign(act, Signing.of(options), before=lambda _: keep_secret(options["keep"], made.canonical_bytes()))
     print_result(
         options["as_json"],
         {

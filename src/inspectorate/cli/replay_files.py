@@ -16,8 +16,8 @@ import click
 from inspectorate.canonical import digest_of
 from inspectorate.cli.options import EXISTING_FILE, anchors_option, json_option, print_json
 from inspectorate.cli.running import ledger_append
-from inspectorate.errors import EnvironmentError_, EvidenceError
-from inspectorate.evidence import Origin, make_statement, sign_statement
+from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.evidence import Origin, RejectedEvidence, make_statement, sign_statement, verify_envelope
 from inspectorate.evidence.act import Act
 from inspectorate.evidence.exchange import Exchange
 from inspectorate.evidence.spool import DiskSpool
@@ -48,23 +48,33 @@ class Signing:
 
     out: Path
     key: SigningKey
+    anchors: TrustAnchors
     ledger: Path | None
     ledger_key_path: Path | None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Signing:
         return cls(
-            out=options["out"], key=SigningKey.read(options["key_path"]), ledger=options["ledger"],
-            ledger_key_path=options["ledger_key_path"],
+            out=options["out"], key=SigningKey.read(options["key_path"]), anchors=TrustAnchors.read(options["anchors_path"]),
+            ledger=options["ledger"], ledger_key_path=options["ledger_key_path"],
         )  # fmt: skip
 
 
 def sign(act: Act, to: Signing, before: Callable[[bytes], None] | None = None) -> str:
     """Sign, write payloads and then the statement, and append its digest to the log. The digest of the envelope.
 
-    `before` may still refuse the envelope, when nothing is written yet.
+    Raises `InputError`, with nothing written, where everybody would set the statement aside: the key is no anchor's, or its anchor
+    may not say this. `before` may still refuse the envelope, or put aside what must not be lost.
     """
     envelope = sign_statement(make_statement(act.predicate, dict(act.subjects)), to.key)
+    try:
+        verify_envelope(envelope, anchors=to.anchors, where="--key")
+    except RejectedEvidence as fault:
+        raise InputError(
+            fault.problem,
+            where="--key",
+            remedy="sign with the key that the trust anchors name for it, under its own name",
+        ) from None
     if before is not None:
         before(envelope)
     digest = digest_of(envelope)

@@ -29,6 +29,7 @@ from inspectorate.mechanisms.custody import reference
 from inspectorate.mechanisms.custody.appraise.common import Said, With, assess, spoken_of
 from inspectorate.mechanisms.custody.location.faults import Fault
 from inspectorate.mechanisms.custody.location.judge import Believed, Measured, check_round_trips, check_uses
+from inspectorate.mechanisms.custody.location.record import landmarks_of
 from inspectorate.mechanisms.custody.location.region import Landmark, Medium, Region, Standing
 from inspectorate.quantities import Period, uncovered
 
@@ -106,14 +107,7 @@ def _places(case: Case) -> dict[str, Position | None]:
 def _timed(case: Case, places: Mapping[str, Position | None]) -> list[_Timed]:
     statements = spoken_of(case).of(RoundTripsMeasured)
     devices = {one.id: one for one in spoken_of(case).devices}
-    landmarks = {
-        one.name: Landmark(
-            id=one.name,
-            position=Position(latitude_deg=one.latitude_deg, longitude_deg=one.longitude_deg),
-            position_error_m=one.position_error_m,
-        )
-        for one in case.landmarks
-    }
+    landmarks = landmarks_of(case.landmarks)
     reused, uses = check_uses(statements, payload=case.evidence.payload)
     found = []
     for one in statements:

@@ -6,15 +6,16 @@ landmarks stand, and which key the device has, is not in it: both come from the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from inspectorate.canonical import Hex, Identifier, Record, parse_canonical, parse_json
+from inspectorate.declaration import Position
 from inspectorate.errors import EvidenceError, InputError
-from inspectorate.keys import read_yaml
+from inspectorate.keys import LandmarkAnchor, read_yaml
 from inspectorate.mechanisms.custody.location.reference import (
     LANDMARKS_BYTES_MAX,
     LANDMARKS_MAX,
@@ -106,13 +107,13 @@ def together(records: Sequence[RoundTrips]) -> RoundTrips:
 
 
 class Landmarks(Record):
-    """The reviewer's file of landmarks."""
+    """The reviewer's file of landmarks: the same that trust anchors hold under this name."""
 
-    landmarks: Annotated[tuple[Landmark, ...], Field(min_length=1, max_length=LANDMARKS_MAX)]
+    landmarks: Annotated[tuple[LandmarkAnchor, ...], Field(min_length=1, max_length=LANDMARKS_MAX)]
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        names = [one.id for one in self.landmarks]
+        names = [one.name for one in self.landmarks]
         if len(set(names)) != len(names):
             raise ValueError("one name is given to two landmarks")
         return self
@@ -121,4 +122,15 @@ class Landmarks(Record):
 def read_landmarks(path: Path) -> dict[str, Landmark]:
     """Landmarks by name, from YAML. Raises `InputError`."""
     value = read_yaml(path, bytes_max=LANDMARKS_BYTES_MAX)
-    return {one.id: one for one in Landmarks.parse(value, where=str(path), error=InputError).landmarks}
+    return landmarks_of(Landmarks.parse(value, where=str(path), error=InputError).landmarks)
+
+
+def landmarks_of(anchors: Iterable[LandmarkAnchor]) -> dict[str, Landmark]:
+    """Landmarks of the reviewer's trust anchors, by name."""
+    return {
+        one.name: Landmark(
+            id=one.name, position=Position(latitude_deg=one.latitude_deg, longitude_deg=one.longitude_deg),
+            position_error_m=one.position_error_m,
+        )
+        for one in anchors
+    }  # fmt: skip
