@@ -95,3 +95,19 @@ def test_nobody_answers_an_address_that_is_none(folder: Path) -> None:
     words = ("--device", "d", "--key", KEY, "--landmark", "l", "--out", "@x.json", "--pings", "1", "--timeout", "0.05")
     run(folder, "probe", "nowhere", *words, code=1)
     run(folder, "probe", "127.0.0.1:1", *words, code=10)
+
+
+def test_what_routes_usually_mean_is_said_apart(folder: Path) -> None:
+    rows = "".join(f"{100 * n},{n * (0.74 + 0.02 * (n % 3)):.2f}\n" for n in range(1, 61))
+    (folder / "routes.csv").write_text("distance_km,round_trip_ms\n" + rows)
+    words = ("--landmarks", "@landmarks.yaml", "--key", KEY, "--declared", "52,5", "--json")
+    plain = json.loads(run(folder, "region", *FILES, *words).stdout)
+    found = json.loads(run(folder, "region", *FILES, *words, "--routes", "@routes.csv", "--confidence", "0.8").stdout)
+    assert {name: value for name, value in found.items() if name != "usually"} == plain
+    assert found["usually"]["confidence"] == 0.8
+    assert found["usually"]["radius_m"] < plain["regions"]["vacuum"]["radius_m"]
+    for text, words_of in (("distance_km,round_trip_ms\n1,x\n", "line 2"), ("a,b\n", "other columns"),
+                           ("distance_km,round_trip_ms\n1,1\n", "1 routes were measured")):  # fmt: skip
+        (folder / "routes.csv").write_text(text)
+        fault = run(folder, "region", *FILES, *words, "--routes", "@routes.csv", code=2).exception
+        assert words_of in str(fault)

@@ -58,6 +58,7 @@ from inspectorate.mechanisms.custody.location.record import (
 from inspectorate.mechanisms.custody.location.reference import NONCE_BYTES, PINGS_MAX, RECORD_BYTES_MAX
 from inspectorate.mechanisms.custody.location.region import Medium, Region, Standing
 from inspectorate.mechanisms.custody.location.responder import respond as listen
+from inspectorate.mechanisms.custody.location.routes import ROUTES_BYTES_MAX, fit_routes, locate_usually, read_routes
 from inspectorate.quantities import Period, from_ns
 
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -140,15 +141,36 @@ def probe(address: str, key_text: str, out: Path, as_json: bool, **options: Any)
 @click.option("--declared", required=True, metavar="LATITUDE,LONGITUDE", help="Where the device is declared to stand.")
 @_within
 @click.option("--geojson", "map_path", type=NEW_PATH, help="Write the strict region as a map.")
+@click.option(
+    "--routes",
+    "routes_path",
+    type=EXISTING_FILE,
+    help="Least round trips between known places (CSV: distance_km,round_trip_ms): say, too, what such delays usually mean.",
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="With --routes.",
+)
 @json_option
 def region(files: tuple[Path, ...], landmarks_path: Path, key_text: str, declared: str, **options: Any) -> None:
-    """The region of the landmarks' FILES, strictly and under the assumption of fibre."""
+    """The region of the landmarks' FILES, strictly and under the assumption of fibre.
+
+    What routes usually mean (--routes) is said apart, and decides nothing.
+    """
     record = together([read_round_trips(read_plain(one, RECORD_BYTES_MAX), where=str(one)) for one in files])
     believed = Believed(landmarks=read_landmarks(landmarks_path), key=_public(key_text), declared=_position(declared))
     found = judge(record, believed)
     if options["map_path"]:
         _write_map(options["map_path"], found, believed)
-    print_result(options["as_json"], _facts(found), _lines(found))
+    facts, lines = _facts(found), _lines(found)
+    if options["routes_path"]:
+        usual = _usual(options["routes_path"], found, believed, options["confidence"])
+        facts["usually"] = {"confidence": options["confidence"], **_region(usual)}
+        lines.append(f"if its routes are like those that were measured, at {options['confidence']:g}: {_stands(usual)}")
+    print_result(options["as_json"], facts, lines)
     raise click.exceptions.Exit(_code([found], options["within_km"]))
 
 
@@ -263,6 +285,16 @@ def _facts(found: Measured) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _usual(path: Path, found: Measured, believed: Believed, confidence: float) -> Region:
+    try:
+        model = fit_routes(read_routes(read_plain(path, ROUTES_BYTES_MAX), where=str(path)))
+    except ValueError as fault:
+        raise InputError(str(fault), where=str(path), remedy="measure more routes, or fewer") from None
+    return locate_usually(
+        found.least_s, believed.landmarks, believed.declared, model=model, miss_probability=1 - confidence
+    )
+
+
 def _region(one: Region) -> dict[str, object]:
     return {
         "standing": one.standing.value, "radius_m": one.radius_m, "away_m": one.away_m, "farthest": one.farthest,
@@ -278,12 +310,15 @@ _STANDS: Mapping[Standing, str] = {
 }
 
 
+def _stands(one: Region) -> str:
+    return _STANDS[one.standing].format(radius=(one.radius_m or 0) / 1e3, away=one.away_m / 1e3)
+
+
 def _lines(found: Measured) -> list[str]:
     lines = [f"{found.answered} of {found.asked} answered; landmarks used: {', '.join(found.least_s) or 'none'}"]
     for medium, one in found.regions.items():
         how = "by the speed of light" if medium is Medium.VACUUM else "if every route is ordinary fibre"
-        words = _STANDS[one.standing].format(radius=(one.radius_m or 0) / 1e3, away=one.away_m / 1e3)
-        lines.append(f"{how}: {words}")
+        lines.append(f"{how}: {_stands(one)}")
     return [*lines, *(f"{one.fault.value} ({one.fault.side.value}): {one.detail}" for one in found.faults)]
 
 

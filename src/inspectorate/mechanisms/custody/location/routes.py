@@ -14,6 +14,8 @@ this ever changes the hard bound, and a prover that lays a fibre for it breaks i
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inspectorate.declaration.types import Position
+from inspectorate.errors import InputError
 from inspectorate.mechanisms.custody.location.reference import ROUTES_MAX
 from inspectorate.mechanisms.custody.location.region import Landmark, Medium, Region, distance_max_m, within
 from inspectorate.statistics.numerics import checked_probability
@@ -28,6 +31,8 @@ from inspectorate.statistics.numerics import checked_probability
 OFFSET_M = 100_000.0
 """Added to the line in a score, so that short routes do not decide all."""
 ROUTES_MIN = 8
+ROUTE_COLUMNS = ("distance_km", "round_trip_ms")
+ROUTES_BYTES_MAX = 1 << 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,29 @@ class RouteModel:
             return math.inf
         line = self.line_m(round_trip_s)
         return max(0.0, line + self.scores[number - 1] * (line + OFFSET_M))
+
+
+def read_routes(data: bytes, *, where: str) -> list[Route]:
+    """Measured routes from a CSV with the columns `distance_km,round_trip_ms`. Raises `InputError`, naming the line."""
+    if len(data) > ROUTES_BYTES_MAX:
+        raise InputError(f"is larger than {ROUTES_BYTES_MAX} bytes", where=where)
+    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace")))
+    if tuple(reader.fieldnames or ()) != ROUTE_COLUMNS:
+        raise InputError("has other columns", where=where, remedy=f"its first line is {','.join(ROUTE_COLUMNS)}")
+    found = []
+    for number, row in enumerate(reader, start=2):
+        try:
+            distance, trip = (float(row[name]) for name in ROUTE_COLUMNS)
+        except (TypeError, ValueError):
+            distance = trip = math.nan
+        if not (0 <= distance < math.inf and 0 < trip < math.inf):
+            raise InputError(
+                "is no route",
+                where=f"{where}, line {number}",
+                remedy="a distance of at least 0 km, and a round trip above 0 ms",
+            )
+        found.append(Route(distance_m=distance * 1e3, round_trip_s=trip / 1e3))
+    return found
 
 
 def fit_routes(routes: Sequence[Route]) -> RouteModel:
