@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from seals_cases import KEYS, anchors, clear, references, taken, told
 
 from inspectorate.cli.custody_seal import seal
+from inspectorate.errors import InspectorateError
 from inspectorate.mechanisms.custody.seals.acts import Marked
 from inspectorate.mechanisms.custody.seals.page import render_page
 
@@ -139,3 +140,23 @@ def test_corners_that_are_no_outline_are_refused(corners: list[tuple[float, floa
     marked = Marked.model_validate({"corners": [{"x": x, "y": y} for x, y in corners], "mirrors": False})
     with pytest.raises(Exception, match="no outline"):
         marked.outline((800, 600))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("part,seal\n", "other columns"),
+        ("ROW\nlearnt,s1,a,calm,same,ref.jpg,new.jpg\n", "line 2"),
+        ("ROW\nsome,s1,a,calm,same,ref.jpg,new.jpg,\n", "line 2"),
+        ("ROW\nlearnt,s1,a,calm,same,../ref.jpg,new.jpg,\n", "does not lie beside the table"),
+        ("ROW\nlearnt,s1,a,calm,same,ref.jpg,new.jpg,\n", "ref.jpg"),
+        ("ROW\n", "photograph at least 8 seals"),
+    ],
+)
+def test_a_table_that_cannot_be_calibrated_on_is_named_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    table = tmp_path / "pairs.csv"
+    table.write_text(text.replace("ROW", "part,seal,camera,condition,truth,references,new,second"))
+    found = CliRunner().invoke(seal, ["calibrate", str(table), "--out", str(tmp_path / "made.json")])
+    assert isinstance(found.exception, InspectorateError), (found.output, found.exception)
+    assert words in f"{found.exception} {found.exception.where} {found.exception.remedy}"
+    assert not (tmp_path / "made.json").exists()

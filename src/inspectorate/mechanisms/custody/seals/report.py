@@ -54,7 +54,9 @@ class Report:
 
     @property
     def apart(self) -> tuple[str, ...]:
-        """Photographs whose own number is below 0: a good one beside them does not make up for that."""
+        """Photographs whose own number is below 0, though the mean is not: a good one beside them does not make up for that."""
+        if self.number is None or self.number < 0:
+            return ()
         return tuple(
             photo.where
             for photo, one in zip(self.photos, self.found, strict=True)
