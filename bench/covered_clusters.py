@@ -43,7 +43,7 @@ from inspectorate.statistics import clopper_pearson_lower
 CHIPS, EACH, SITES = 200_000, 8, 20
 SECONDS_MAX = 30.0
 ALPHA = 0.01
-PARTIES = 300
+PARTIES = 40
 GBIT = 1_000_000_000
 CLAUSE = NoSplitting(kind=ClauseKind.NO_SPLITTING, near_share_min=0.9, within_m=5_000.0, rotated_within_s=90 * 86_400.0)
 
