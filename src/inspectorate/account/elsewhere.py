@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspectorate.account.ground import Floats, Ground, Statement
+from inspectorate.highs import run_silently
 
 _SLACK: Final = 1e-9
 """Relative tolerance of the solver, added to its answer: the bound stays one."""
@@ -78,7 +79,7 @@ def _solve(upper: Floats, members: NDArray[np.float64], limits: Floats) -> float
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.passModel(program)
-    solver.run()
+    run_silently(solver)
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return float(upper.sum())
     return min(float(upper.sum()), float(-solver.getInfo().objective_function_value) * unit * (1 + _SLACK))

@@ -11,6 +11,7 @@ from typing import Final
 import highspy
 import numpy as np
 
+from inspectorate.highs import run_silently
 from inspectorate.planning.inspections.game import Floats
 
 INFINITE: Final = float(highspy.kHighsInf)
@@ -66,13 +67,13 @@ def solve(program: Program) -> Solved:
                           ("mip_max_nodes", MIP_NODES_MAX)):  # fmt: skip
         solver.setOptionValue(option, value)
     solver.passModel(model)
-    solver.run()
+    run_silently(solver)
     for name, changed in AGAIN:
         if whole or solver.getModelStatus() == highspy.HighsModelStatus.kOptimal:
             break
         solver.clearSolver()
         solver.setOptionValue(name, changed)
-        solver.run()
+        run_silently(solver)
     status, info = solver.getModelStatus(), solver.getInfo()
     if status != highspy.HighsModelStatus.kOptimal and not (whole and info.primal_solution_status == 2):
         raise ArithmeticError(f"the program has no answer: {solver.modelStatusToString(status)}")

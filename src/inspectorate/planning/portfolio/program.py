@@ -32,6 +32,7 @@ from typing import Any
 import highspy
 import numpy as np
 
+from inspectorate.highs import run_silently
 from inspectorate.planning.portfolio.options import (
     Bools,
     Floats,
@@ -330,7 +331,7 @@ class _Bounded:
         ):  # fmt: skip
             solver.setOptionValue(name, value)
         solver.passModel(self.rows.program(self.cost, upper, 0 if relaxed else count))
-        solver.run()
+        run_silently(solver)
         return self._read(solver, relaxed)
 
     def _read(self, solver: highspy.Highs, relaxed: bool) -> tuple[Floats | None, Solution]:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from inspectorate.highs import run_silently
 from inspectorate.mechanisms.interviews.consistency.memory import Floats
 from inspectorate.mechanisms.interviews.consistency.rows import LEVELS, Row, natural_bounds
 from inspectorate.mechanisms.interviews.consistency.types import YES_NO, Topic
@@ -217,7 +218,7 @@ def _run(
     solver.silent()
     solver.setOptionValue("threads", 1)
     solver.passModel(program)
-    solver.run()
+    run_silently(solver)
     status = solver.getModelStatus()
     if status == highspy.HighsModelStatus.kInfeasible:
         return None
