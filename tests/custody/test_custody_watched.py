@@ -194,3 +194,27 @@ def test_without_agreed_enrolments_the_watcher_is_taken_at_its_word() -> None:
     one = appraised(seen, only=WATCHED)[WATCHED]
     assert one.verdict is Verdict.INCONCLUSIVE
     assert any("was asked 0 challenges" in text for text in told(one))
+
+
+@pytest.mark.parametrize("every_s", [60.0, None])
+def test_whoever_keeps_a_secret_a_promise_or_an_enrolment_back_gains_nothing(every_s: float | None) -> None:
+    """Counts may lean on cameras: then what cannot be judged must not hold more than what is judged, and found wanting."""
+
+    def most(faked: Faked, *, drop: type | None = None) -> float:
+        seen, digests = filmed(faked)
+        kept = tuple(
+            one for one in seen.reports
+            if drop is None or not (isinstance(one.predicate, drop) and one.predicate.reporter in said_by_cameras())
+        )  # fmt: skip
+        found = appraised(
+            replace(seen, reports=kept), only="counted-chips", counted_chips={"held_between": "cameras"},
+            watched_places={"enrolments": digests, "challenged_every_s": every_s},
+        )["counted-chips"]  # fmt: skip
+        return max((row.share_max for row in found.outside[1:]), default=1.0)
+
+    forged = Faked(delay_s=0.4)
+    judged = most(forged)
+    assert most(HONEST) < judged
+    for less in (replace(forged, revealed=False), replace(forged, enrolment_there=False)):
+        assert most(less) >= judged
+    assert most(forged, drop=RandomnessPromised) >= judged

@@ -35,16 +35,14 @@ class Again:
     lamp: tuple[int, int] | None = None
     """Challenges that were asked, and answered; none where they cannot be judged."""
     unfit: tuple[str, ...] = ()
-    """Why nothing of it counts, though its payload is sound."""
-    of_lamp: tuple[str, ...] = ()
-    """What is wrong with what the lamp was promised by."""
+    """Why it shows nothing, though its payload is sound."""
 
 
 def judged_again(case: Case, agreed: Sequence[str]) -> dict[str, Again]:
     """By the digest of each usable segment. `agreed`: digests of enrolments; none: none is asked for, and no lamp is judged.
 
-    Where enrolments are agreed, a lamp that cannot be judged, as its secret is still to come or its promise is unfair,
-    asked nothing.
+    Where enrolments are agreed, a segment whose lamp cannot be judged, as its secret is still to come or its promise is unfair,
+    shows nothing: else whoever keeps the secret back would gain by it.
     """
 
     def payload(digest: str) -> bytes:
@@ -63,11 +61,12 @@ def judged_again(case: Case, agreed: Sequence[str]) -> dict[str, Again]:
             mine = faults[one.statement.digest]
             unfit = mine[WatchFault.RATE]
             if agreed:
-                unfit = [*unfit, *_not_enrolled(one, enrolments, unread, mine)]
+                unfit = [*unfit, *_not_enrolled(one, enrolments, unread, mine), *_of_lamp(one, mine)]
             found[one.statement.digest] = Again(
-                repeated=one.repeated, lamp=(len(one.answers), len(one.answered_at)) if agreed else None,
-                unfit=tuple(unfit), of_lamp=tuple(_of_lamp(one, mine)) if agreed else (),
-            )  # fmt: skip
+                repeated=one.repeated,
+                lamp=(len(one.answers), len(one.answered_at)) if agreed else None,
+                unfit=tuple(unfit),
+            )
     return found
 
 

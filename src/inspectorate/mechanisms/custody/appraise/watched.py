@@ -9,9 +9,9 @@
    not observed, and open where the camera itself says why.
 4. Doors that opened and cabling that changed leave the clause open: somebody may have had leave to. What follows is to ask who
    stood there, and to count. There is no e-value: nobody has stated how often honest cameras are covered.
-5. Where challenges are agreed, each segment must have been asked so often, and have answered: else a replay is not excluded.
-   Where the clause names enrolments, a segment of another one shows nothing, and once the secret of the verifier's lamp is there,
-   its answers are judged again from the brightness in the payload: what the watcher stated of them counts no more.
+5. Where challenges are agreed, each segment must have been asked so often, and have answered: else a replay is not excluded, and it
+   shows nothing. Where the clause names enrolments, a segment of another one shows nothing, and the verifier's lamp is judged again
+   from the brightness in the payload, once its secret is there: what the watcher stated for itself counts no more.
 6. A segment with fewer frames than its rate gives, outside of what it states as unseen, shows nothing.
 """
 
@@ -51,6 +51,8 @@ class _Segment:
     written: Written | None
     faults: tuple[str, ...] = ()
     again: Again = field(default_factory=Again)
+    asked_every_s: float | None = None
+    """How often a challenge is agreed; none: no challenge is."""
 
     @property
     def asked(self) -> int:
@@ -78,9 +80,15 @@ class _Segment:
         """Challenges, by the watcher's own word or by what is judged again."""
         return max(self.asked - self.answered, self.said.challenges - self.said.answered)
 
+    @property
+    def asked_enough(self) -> bool:
+        """A challenge for every whole stretch of the agreed length; the first segment of a camera has none behind it."""
+        every_s = self.asked_every_s
+        return every_s is None or self.asked >= math.floor(self.said.period.duration_s / every_s + 1e-9)
+
     def seen(self, place: str) -> list[Period]:
         """When a place was in sight."""
-        if not self.usable or not self.live or self.again.unfit:
+        if not self.usable or not self.live or self.again.unfit or not self.asked_enough:
             return []
         assert self.written is not None
         hidden = [*self.written.unseen_of(place), *self.again.repeated]
@@ -172,7 +180,7 @@ def held_in_sight(case: Case, clause: WatchedPlaces, period: Period) -> dict[Pla
 
 def _observe(case: Case, clause: WatchedPlaces) -> _Seen:
     """Steps 1 and 2, once for all clauses of a review that ask for it."""
-    key = f"custody.seen {clause.enrolments}"
+    key = f"custody.seen {clause.challenged_every_s} {clause.enrolments}"
     found = case.shared.get(key)
     if isinstance(found, _Seen):
         return found
@@ -182,7 +190,8 @@ def _observe(case: Case, clause: WatchedPlaces) -> _Seen:
     judged = judged_again(case, clause.enrolments)
     by_camera: dict[str, list[_Segment]] = defaultdict(list)
     for statement in spoken.of(CameraWatched):
-        one = replace(_read(case, statement, sites), again=judged.get(statement.digest, Again()))
+        again, every_s = judged.get(statement.digest, Again()), clause.challenged_every_s
+        one = replace(_read(case, statement, sites), again=again, asked_every_s=every_s)
         by_camera[one.said.reporter].append(one)
     segments = tuple(one for _, mine in sorted(by_camera.items()) for one in _chained(mine))
     held: dict[Place, list[Period]] = defaultdict(list)
@@ -229,7 +238,9 @@ def _said_why(segments: Sequence[_Segment]) -> dict[Place, list[Period]]:
     """By place, stretches of which a camera says by itself that it did not see, or was not live."""
     found: dict[Place, list[Period]] = defaultdict(list)
     for one in segments:
-        if one.usable and (one.said.events or one.again.repeated or one.again.unfit or not one.live):
+        if one.usable and (
+            one.said.events or one.again.repeated or one.again.unfit or not one.live or not one.asked_enough
+        ):
             for place in one.said.places:
                 found[one.site, place] += uncovered(one.seen(place), one.said.period)
     return found
@@ -270,19 +281,14 @@ def _doubts(case: Case, clause: WatchedPlaces, seen: _Seen) -> Iterator[str]:
             yield f"{one.name} of {at}: {told}; next: ask who stood there, and count"
         if one.again.repeated:
             yield f"{one.name} of {at}: shown before, by the lamps of devices: {spans_text(one.again.repeated)} UTC"
-        for why in (*one.again.unfit, *one.again.of_lamp):
+        for why in one.again.unfit:
             yield f"{one.name} of {at}: {why}"
         if one.unanswered:
             asked = max(one.asked, one.said.challenges)
             yield f"{one.name} of {at}: {one.unanswered} of {asked} challenges were not answered"
-        elif clause.challenged_every_s is not None and not _asked_enough(one, clause.challenged_every_s):
+        elif not one.asked_enough:
             every = f"{clause.challenged_every_s:g} s"
             yield f"{one.name} of {at}: was asked {one.asked} challenges, where one in {every} is agreed"
-
-
-def _asked_enough(one: _Segment, every_s: float) -> bool:
-    """One for every whole stretch of that length; the first segment of a camera has none behind it."""
-    return one.asked >= math.floor(one.said.period.duration_s / every_s + 1e-9)
 
 
 def _exhibit(segments: Sequence[_Segment]) -> Exhibit:
