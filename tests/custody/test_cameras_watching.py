@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cameras_cases import film, known, room
+from cameras_cases import START, film, known, room
 
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import Origin
 from inspectorate.mechanisms.custody.cameras.enrol import checked, enrol
 from inspectorate.mechanisms.custody.cameras.enrolment import Enrolment, parse_enrolment
 from inspectorate.mechanisms.custody.cameras.eye import Eye
+from inspectorate.mechanisms.custody.cameras.reference import CLIP_FRAMES, HEIGHT, WIDTH
+from inspectorate.mechanisms.custody.cameras.regions import RegionKind
 from inspectorate.mechanisms.custody.cameras.source import Frame
+from inspectorate.mechanisms.custody.cameras.watch import Watching
+from inspectorate.mechanisms.custody.opencv import opencv
 from inspectorate.worlds.rack_tampers import EXPECTED, Tamper
 from inspectorate.worlds.rack_trials import regions_of, through
 
@@ -56,6 +60,24 @@ def test_a_thing_that_reaches_beyond_door_and_cabling_is_called_once_it_has_stoo
         (name, ("rack-1",)) for name in ("cabling-changed", "door-opened")
     }
     assert all(60 <= at - FROM_S <= 66 for _, at, _ in found)
+
+
+def test_a_strip_shows_the_door_before_and_after_it_was_opened() -> None:
+    watching = Watching(known(), START, segment_s=600)
+    for frame in through(film(FROM_S + 7, Tamper(kind="door", from_s=FROM_S, seed=3))):
+        watching.take(frame)
+    ended = watching.end()
+    assert ended is not None
+    (line,) = ended.written.events
+    strip = opencv().imdecode(np.frombuffer(ended.clips[str(line.clip)], np.uint8), opencv().IMREAD_GRAYSCALE)
+    assert strip.shape == (HEIGHT, CLIP_FRAMES * WIDTH)
+    rack = int(np.random.default_rng([3, 11]).integers(len(room().racks)))
+    region = next(
+        one for one in regions_of(room()).regions if (one.place, one.kind) == (f"rack-{rack + 1}", RegionKind.DOOR)
+    )
+    doors = [strip[:, n * WIDTH : (n + 1) * WIDTH][region.pixels()].astype(float) for n in range(CLIP_FRAMES)]
+    apart = [float(np.abs(one - doors[-1]).mean()) for one in doors]
+    assert min(apart[:3]) > 1.3 * max(apart[4:]), "the first frames are of a closed door, the last ones of an open one"
 
 
 def test_lamps_switched_off_are_no_event() -> None:

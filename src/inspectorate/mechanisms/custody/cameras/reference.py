@@ -176,6 +176,9 @@ PAYLOAD_BYTES_MAX: Final = 1 << 24
 LINE_S: Final = 10.0
 """Frames of so long stand on one line."""
 CLIP_S: Final = 3.0
+"""A strip shows so long before an event began, and after it was noticed."""
+RECENT_S: Final = 12.0
+"""So long frames are kept for strips: an event is noticed some seconds after it began."""
 CLIP_FRAMES: Final = 12
 CLIPS_MAX: Final = 50
 """Clips of one segment; further events have none."""

@@ -33,6 +33,7 @@ from inspectorate.mechanisms.custody.cameras.reference import (
     EVENTS_MAX,
     GAP_S,
     LINE_S,
+    RECENT_S,
     SEGMENT_S,
 )
 from inspectorate.mechanisms.custody.cameras.source import Frame, Grey
@@ -167,14 +168,16 @@ class Watching:
         """Strips of frames before and after each event."""
         assert self._now is not None
         self._recent.append((frame.time_s, frame.grey))
-        while self._recent and self._recent[0][0] < frame.time_s - CLIP_S:
+        while self._recent and self._recent[0][0] < frame.time_s - RECENT_S:
             self._recent.popleft()
         for one in self._now.noticed:
             if frame.time_s <= one.until_s:
                 one.strip.append(frame.grey)
         for event in sighting.seen.began:
             if len(self._now.noticed) < EVENTS_MAX:
-                strip = [grey for _, grey in self._recent] if len(self._now.noticed) < CLIPS_MAX else []
+                begins_s = event.from_s - CLIP_S
+                clipped = len(self._now.noticed) < CLIPS_MAX
+                strip = [grey for time_s, grey in self._recent if time_s >= begins_s] if clipped else []
                 until = event.noticed_s + CLIP_S if strip else 0.0
                 self._now.noticed.append(_Noticed(event=event, strip=strip, until_s=until))
 
