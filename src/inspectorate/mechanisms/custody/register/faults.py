@@ -120,7 +120,7 @@ MENDED_BY = MappingProxyType(
         Fault.CHAIN_FORKED: "say which of the two holds, and why there were two",
         Fault.CHAIN_OTHER: "hand over a register that follows the last one",
         Fault.CHAIN_RESTARTED: "go on with the first chain; a new one does not end the old one's account",
-        Fault.FIRST_LATE: "hand over the first register",
+        Fault.FIRST_LATE: "hand over the first register, or say why it came late",
         Fault.UPDATE_LATE: "hand over a register as of now",
         Fault.TWICE: "look at the chips: two boards with one serial, or one board listed twice",
         Fault.APPEARED: "show by whom and when they were sold, in a ChipsAcquired",
