@@ -256,7 +256,8 @@ class CameraEvent(StrEnum):
 class CameraWatched(Report):
     """A camera's watcher reports a stretch of video. Segments are numbered and chained. The reporter is the camera.
 
-    The subject `watch` lists frames, events and challenges with their times. The video stays where it was recorded, by digest.
+    The subject `watch` lists frames and events with their times, and the brightness of the lamp; `enrolment` is what the camera
+    was enrolled as. The video stays where it was recorded, by digest.
     """
 
     places: Places = Field(min_length=1, description="racks that it sees")
