@@ -58,6 +58,10 @@ def plan(*, rate: int = RATE, burst: int = BURST, pairs: tuple[Pair, ...] = ()) 
     )
 
 
+STARTS_S = 60.0
+"""A daemon may take so long to come up on a machine that is busy with other tests."""
+
+
 def address(node: str, version: int = 4, *, gateway: bool = False) -> str:
     host = 1 if gateway else 2
     return f"10.77.{NODES[node]}.{host}" if version == 4 else f"fd77:0:0:{NODES[node]:x}::{host}"
@@ -177,7 +181,7 @@ def kept_alive(bench: Bench) -> Iterator[None]:
         "while True:\n    kernel.keep_alive(kernel.here)\n    time.sleep(0.2)\n"
     )
     process = bench.start("gw", sys.executable, "-c", code)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + STARTS_S
     while bench.pings("a", address("out")) == 0:
         assert time.monotonic() < deadline, "the switch did not come on"
     try:
@@ -203,7 +207,7 @@ def serving(bench: Bench, folder: Path, made: LimitPlan, *options: str) -> subpr
     argv = [sys.executable, "-m", "inspectorate", "limit", "serve", str(write_plan(folder / "plan.yaml", made))]
     argv += ["--key", str(key), "--out", str(folder / "spool"), "--ready-file", str(ready), *options]
     process = bench.start("gw", *argv, out=folder / "serve.out")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + STARTS_S
     while not ready.exists():
         assert process.poll() is None, (folder / "serve.out").read_text()
         assert time.monotonic() < deadline, "the daemon did not come up"

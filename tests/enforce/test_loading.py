@@ -133,7 +133,7 @@ class Site:
         return process
 
     def used(self, window: str) -> WindowUsed:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             for said in self.said():
                 if isinstance(said, WindowUsed) and said.window == window:
@@ -283,7 +283,7 @@ def test_a_crash_in_a_window_closes_it_and_the_restart_says_so(site: Site) -> No
     approvals = site.both("w1")
     opening = threading.Thread(target=site.open, args=("w1", *approvals))
     opening.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while read_state(site.state).position is Position.RESTRICTED:
         assert time.monotonic() < deadline
         time.sleep(0.05)
