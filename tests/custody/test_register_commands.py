@@ -245,7 +245,8 @@ def test_challenge_inspections_at_the_command_line(around: Table) -> None:
     assert [(one["number"], one["outcome"], one["exits_inspected"]) for one in found["cases"]] == [
         (1, "refused", 3), (2, "pending", 0),
     ]  # fmt: skip
-    around.by("ada", *log, "admitted", "--keep", around.folder / "k6")
+    by_name = ("custody", "access", "log", asked["request"], *log[4:])
+    around.by("ada", *by_name, "admitted", "--keep", around.folder / "k6")
     ran = around.run(*show)
     assert ran.exit_code == 10
     assert f"{asked['request']}  site-a: granted" in ran.output

@@ -103,7 +103,7 @@ def request(**options: Any) -> None:
 
 
 @access.command()
-@click.argument("request_digest", metavar="STATEMENT")
+@click.argument("wanted", metavar="REQUEST")
 @click.option("--step", type=click.Choice([one.value for one in AccessStep]), required=True)
 @click.option("--exits-inspected", type=click.IntRange(0, 10**6), default=0, show_default=True,
               help="People and vehicles that left since the last entry, and were looked at.")  # fmt: skip
@@ -116,14 +116,15 @@ def request(**options: Any) -> None:
 @at_option
 @signing
 def log(**options: Any) -> None:
-    """Log a step at the gate: arrived, admitted, refused, left. STATEMENT is the digest of the request."""
+    """Log a step at the gate: arrived, admitted, refused, left. REQUEST is its name, or the digest of its statement."""
     anchors = TrustAnchors.read(options["anchors_path"])
     there = Exchange(options["theirs"], anchors=anchors) if options["theirs"] else own(options["out"], anchors)
-    found = [one.digest for one, _ in there.of(InspectionRequested)] if there else []
-    asked = [one for one in found if one.startswith(options["request_digest"])]
+    wanted: str = options["wanted"]
+    requests = there.of(InspectionRequested) if there else []
+    asked = [one.digest for one, said in requests if said.request == wanted or one.digest.startswith(wanted)]
     if len(asked) != 1:
         where = str(options["theirs"] or options["out"])
-        raise EvidenceError(f"holds {len(asked)} requests {options['request_digest'][:30]!r}", where=where)
+        raise EvidenceError(f"holds {len(asked)} requests {wanted[:30]!r}", where=where, remedy="name its statement")
     details, step = _details(options["text_path"]), AccessStep(options["step"])
     exits = Exits(inspected=options["exits_inspected"], refused=options["exits_refused"])
     who = Who(name=options["by"], at=parse_time(options["at"]), origin=options["origin"])
