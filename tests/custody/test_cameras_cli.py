@@ -167,6 +167,9 @@ def test_a_lamp_is_promised_played_and_answered(folder: Folder) -> None:
     assert "not handed over yet" in waiting["pending"][0]
     (camera,) = folder.verify("--promises", "@mine", "--secret", "@secret.json")["cameras"]
     assert (camera["challenges"], camera["answered"], camera["faults"]) == (1, 1, [])
+    (folder.root / "out" / "statements" / f"{'0' * 64}.json").write_text("{}")
+    left = folder.verify("--promises", "@mine", "--secret", "@secret.json", code=10)
+    assert "set aside" in left["pending"][0]
 
 
 def test_a_secret_is_handed_over_only_once_its_lamp_has_stopped(

@@ -48,6 +48,8 @@ class Faked:
     swapped: bool = False
     """Each camera names the enrolment of another."""
     named: bool = True
+    forked: bool = False
+    """A second segment has the number 2 of the chain."""
     frames_share: float = 1.0
 
 
@@ -122,6 +124,9 @@ def filmed(faked: Faked = HONEST) -> tuple[Evidence, tuple[str, ...]]:
                 }
             )  # fmt: skip
             previous = sign(predicate, key_of(SEED, CAMERAS), {"watch": put(write(written))}).digest
+            if faked.forked and said.sequence == 2:
+                other = predicate.model_copy(update={"video": digest_of(b"other video")})
+                sign(other, key_of(SEED, CAMERAS), {"watch": put(write(written))})
 
     old = evidence().payload
     return replace(
@@ -189,6 +194,12 @@ def test_what_leaves_a_picture_unproved(faked: Faked, words: str) -> None:
     assert one.log_e is None
 
 
+def test_from_a_fork_on_a_chain_shows_nothing() -> None:
+    one = found(Faked(forked=True))
+    assert one.verdict is Verdict.INVALID_EVIDENCE
+    assert any("the chain is forked" in text for text in told(one)), told(one)
+
+
 def test_without_agreed_enrolments_the_watcher_is_taken_at_its_word() -> None:
     seen, _ = filmed()
     one = appraised(seen, only=WATCHED)[WATCHED]
@@ -218,3 +229,4 @@ def test_whoever_keeps_a_secret_a_promise_or_an_enrolment_back_gains_nothing(eve
     for less in (replace(forged, revealed=False), replace(forged, enrolment_there=False)):
         assert most(less) >= judged
     assert most(forged, drop=RandomnessPromised) >= judged
+    assert most(replace(forged, forked=True)) >= judged

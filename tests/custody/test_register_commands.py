@@ -239,6 +239,8 @@ def test_challenge_inspections_at_the_command_line(around: Table) -> None:
     around.by("ada", *log, "refused", "--keep", around.folder / "k5", "--exits-inspected", 3)
     show = ("custody", "access", "show", around.folder / "out-ada", around.folder / "out-bob", "--agreement", "asi-agreement",
             "--anchors", around.folder / "anchors.yaml", "--party", "party-a")  # fmt: skip
+    nobody = around.run(*show[:-1], "party-z")
+    assert (nobody.exit_code, nobody.output) == (30, "no requests to party-z\n")
     ran = around.run(*show, "--json")
     found = json.loads(ran.output)
     assert ran.exit_code == 20

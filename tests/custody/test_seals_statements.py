@@ -83,6 +83,12 @@ def test_a_seal_is_applied_checked_and_compared_again_by_somebody_else(place: Pa
     again = CliRunner().invoke(seal, arguments)
     assert again.exit_code == 0, again.output
     assert [one["agrees"] for one in json.loads(again.output)["checks"]] == [True]
+    strange = place / "out" / "statements" / f"{'0' * 64}.json"
+    strange.write_text("{}")
+    less = CliRunner().invoke(seal, arguments[:-1])
+    assert less.exit_code == 10
+    assert "set aside" in less.output
+    strange.unlink()
 
 
 def test_photographs_that_are_not_there_leave_a_check_unverified_and_no_check_is_an_error(

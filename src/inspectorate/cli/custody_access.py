@@ -176,7 +176,7 @@ def _code(judged: Access, aside: Sequence[str]) -> int:
     if any(case.against_party for case in judged.cases):
         return BREACH
     seen = all(case.shows_granted or case in judged.pending for case in judged.cases)
-    if aside or judged.found or not seen:
+    if aside or judged.found or not judged.cases or not seen:
         return UNUSABLE
     return PENDING if judged.pending else 0
 

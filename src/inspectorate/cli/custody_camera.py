@@ -25,7 +25,7 @@ import click
 from rich.console import Console
 
 from inspectorate.cli.custody_camera_verify import show, verify
-from inspectorate.cli.custody_camera_watch import watch
+from inspectorate.cli.custody_camera_watch import read_lamp_secret, watch
 from inspectorate.cli.options import (
     EXISTING_FILE,
     NEW_PATH,
@@ -38,11 +38,11 @@ from inspectorate.cli.options import (
 )
 from inspectorate.cli.replay_files import Signing, keep_secret, print_result, sign, signing
 from inspectorate.drawing.ranks import SECRET_BYTES
-from inspectorate.drawing.sources import Promise, parse_whole
-from inspectorate.errors import EvidenceError, InputError
+from inspectorate.drawing.sources import Promise
+from inspectorate.errors import InputError
 from inspectorate.evidence import Origin, RandomnessPromised
 from inspectorate.evidence.act import Act
-from inspectorate.evidence.exchange import Exchange, read_plain
+from inspectorate.evidence.exchange import Exchange
 from inspectorate.evidence.spool import DiskSpool
 from inspectorate.evidence.subjects import subject_digest
 from inspectorate.keys import TrustAnchors
@@ -54,7 +54,6 @@ from inspectorate.mechanisms.custody.cameras.regions import read_regions
 from inspectorate.mechanisms.custody.cameras.source import frames_of
 
 CHANGES_MAX = 100_000
-SECRET_FILE_BYTES_MAX = 1 << 16
 
 
 @click.group()
@@ -196,7 +195,7 @@ def promise(**options: Any) -> None:
 @json_option
 def lamp(secret: Path, enrolment_path: Path, limit: int, as_json: bool) -> None:
     """When the lamp of a promised SECRET is on and off: what a controller of the lamp plays."""
-    made = _read_secret(secret)
+    made = read_lamp_secret(secret)
     patterns = Patterns(made, read_enrolment(enrolment_path).digest)
     plan = made.selection
     rows = [
@@ -220,7 +219,7 @@ def lamp(secret: Path, enrolment_path: Path, limit: int, as_json: bool) -> None:
 @json_option
 def reveal(secret: Path, out: Path, anchors_path: Path, as_json: bool) -> None:
     """Hand the promised SECRET of a lamp over. Refused while the lamp goes on: who knows the pattern can make up a picture."""
-    made = _read_secret(secret)
+    made = read_lamp_secret(secret)
     folder = Exchange(out, anchors=TrustAnchors.read(anchors_path))
     named = [one for one, _ in folder.of(RandomnessPromised) if subject_digest(one, "secret") == made.digest]
     if not named:
@@ -241,10 +240,3 @@ def reveal(secret: Path, out: Path, anchors_path: Path, as_json: bool) -> None:
         {"promise": named[0].digest, "secret": made.digest},
         [f"the secret of promise {named[0].digest} lies in {out}"],
     )
-
-
-def _read_secret(path: Path) -> Promise[LampPlan]:
-    try:
-        return parse_whole(Promise[LampPlan], read_plain(path, SECRET_FILE_BYTES_MAX), where=str(path))
-    except EvidenceError as fault:
-        raise InputError(fault.problem, where=str(path), remedy="give the file of `promise --keep`") from None

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from inspectorate.canonical import digest_of
+from inspectorate.cli.custody_camera_watch import SECRET_FILE_BYTES_MAX
 from inspectorate.cli.options import (
     EXISTING_FILE,
     NEW_PATH,
@@ -52,8 +53,8 @@ _secret = click.option(
 def verify(**options: Any) -> None:
     """Judge the segments in FOLDER: chain, counts, repetitions across all of them, answers to the verifier's lamp.
 
-    Exits 20 if a segment tells of an event or anything is wrong, 30 if a segment cannot be used, 10 if a chain was never closed
-    or a lamp's secret is still to come.
+    Exits 20 if a segment tells of an event or anything is wrong, 30 if a segment cannot be used, 10 if a chain was never closed,
+    a lamp's secret is still to come, or a statement was set aside.
     """
     cameras, pending = _judged(options)
     facts = [_facts(one) for one in cameras]
@@ -84,7 +85,9 @@ def verify(**options: Any) -> None:
 @json_option
 def show(**options: Any) -> None:
     """Write a page with the frames before and after each event in FOLDER, for a person to look at."""
-    cameras, _ = _judged(options)
+    cameras, pending = _judged(options)
+    for line in pending:
+        click.echo(line, err=True)
     folder: Path = options["folder"]
 
     def clip(digest: str) -> bytes:
@@ -102,12 +105,12 @@ def _judged(options: dict[str, Any]) -> tuple[tuple[CameraJudged, ...], list[str
     anchors = TrustAnchors.read(options["anchors_path"])
     theirs = Exchange(options["folder"], anchors=anchors)
     mine = Exchange(options["promises"], anchors=anchors) if options["promises"] else None
-    for line in theirs.set_aside:
-        click.echo(f"set aside: {line}", err=True)
     if not theirs.of(CameraWatched):
         raise InputError("holds no segment of a camera that verifies", where=str(options["folder"]))
     enrolments = {one.digest: one for one in map(read_enrolment, options["enrolment_paths"])}
-    secrets = {digest_of(data): data for data in (read_plain(path, 1 << 16) for path in options["secret_paths"])}
+    secrets = {
+        digest_of(data): data for data in (read_plain(path, SECRET_FILE_BYTES_MAX) for path in options["secret_paths"])
+    }
     folders = either(theirs, mine)
 
     def payload(digest: str) -> bytes:
@@ -117,7 +120,8 @@ def _judged(options: dict[str, Any]) -> tuple[tuple[CameraJudged, ...], list[str
     with Console(stderr=True).status("judging …"):
         brought = Brought(payload=payload, enrolments=enrolments, promises=promises)
         cameras = judge_cameras(theirs.statements, brought)
-    return cameras, list(_pending(cameras, brought))
+    aside = [f"set aside: {line}" for folder in (theirs, mine) if folder for line in folder.set_aside]
+    return cameras, [*_pending(cameras, brought), *aside]
 
 
 def _pending(cameras: tuple[CameraJudged, ...], brought: Brought) -> list[str]:

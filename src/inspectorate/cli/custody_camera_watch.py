@@ -193,11 +193,15 @@ def _lamp(options: dict[str, Any], enrolment: Enrolment) -> Lamp | None:
         return None
     if options["promise"] is None or enrolment.lamp_latency_s is None:
         raise InputError("needs --promise, and an enrolment with --lamp-delay", where="--secret")
+    return Lamp(patterns=Patterns(read_lamp_secret(path), enrolment.digest), latency_s=enrolment.lamp_latency_s)
+
+
+def read_lamp_secret(path: Path) -> Promise[LampPlan]:
+    """The secret of a lamp with its plan, as `promise --keep` wrote it. Raises `InputError`."""
     try:
-        made = parse_whole(Promise[LampPlan], read_plain(path, SECRET_FILE_BYTES_MAX), where=str(path))
+        return parse_whole(Promise[LampPlan], read_plain(path, SECRET_FILE_BYTES_MAX), where=str(path))
     except EvidenceError as fault:
         raise InputError(fault.problem, where=str(path), remedy="give the file of `promise --keep`") from None
-    return Lamp(patterns=Patterns(made, enrolment.digest), latency_s=enrolment.lamp_latency_s)
 
 
 def _chain(folder: Exchange | None, camera: str) -> list[VerifiedStatement]:

@@ -181,7 +181,9 @@ def _code(one: _Judged) -> int:
 @json_option
 def show(folders: tuple[Path, ...], anchors_path: Path, as_json: bool) -> None:
     """What was read, place by place: serials that are missing, and serials that do not belong there."""
-    found, _ = _judged(folders, anchors_path)
+    found, aside = _judged(folders, anchors_path)
+    for text in aside:
+        click.echo(f"set aside: {text}", err=True)
     rows = [row for one in found if one.held and one.draw and one.draw.asked for row in _rows(one.draw.asked, one.held)]
     if as_json:
         print_json([dict(row) for row in rows])

@@ -183,7 +183,7 @@ def verify(
 ) -> None:
     """Compare again what every check in FOLDER compared: whoever has the photographs gets the same numbers.
 
-    Exits 20 where a number is another one, 10 where nothing could be compared again.
+    Exits 20 where a number is another one, 10 where nothing could be compared again, or a statement was set aside.
     """
     statements = Exchange(folder, anchors=TrustAnchors.read(anchors_path))
     calibration = calibration_of(calibration_path)
@@ -215,8 +215,11 @@ def verify(
             said_, again_ = (f"{v:+.2f}" if isinstance(v := row[name], float) else "-" for name in ("stated", "again"))
             table.add_row(str(row["check"])[7:19], str(row["decision"]), said_, again_, _agreed(row))
         Console(width=132, highlight=False).print(table)
+        for line in statements.set_aside:
+            click.echo(f"set aside: {line}")
     agreed = [row["agrees"] for row in rows]
-    raise click.exceptions.Exit(20 if False in agreed else 10 if None in agreed else 0)
+    open_ = None in agreed or bool(statements.set_aside)
+    raise click.exceptions.Exit(20 if False in agreed else 10 if open_ else 0)
 
 
 @seal.command()

@@ -23,13 +23,19 @@ from inspectorate.mechanisms.custody.cameras.judge import (
     WatchFault,
     judge_cameras,
 )
+from inspectorate.mechanisms.custody.cameras.written import Written
 from inspectorate.quantities import Period
+
+_NOT_TAKEN_UP = "its chain is broken at it or before it"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Again:
     """What is found in one segment, whatever its watcher says."""
 
+    written: Written | None = None
+    """Its payload, read; none where it cannot be read, or where its chain was broken before."""
+    unreadable: str | None = None
     repeated: tuple[Period, ...] = ()
     """Stretches that were shown before."""
     lamp: tuple[int, int] | None = None
@@ -39,10 +45,11 @@ class Again:
 
 
 def judged_again(case: Case, agreed: Sequence[str]) -> dict[str, Again]:
-    """By the digest of each usable segment. `agreed`: digests of enrolments; none: none is asked for, and no lamp is judged.
+    """By the digest of each segment. `agreed`: digests of enrolments; none: none is asked for, and no lamp is judged.
 
     Where enrolments are agreed, a segment whose lamp cannot be judged, as its secret is still to come or its promise is unfair,
-    shows nothing: else whoever keeps the secret back would gain by it.
+    shows nothing: else whoever keeps the secret back would gain by it. So does what the judge does not take up: segments
+    from a fork on, and those that begin before the one before them ended.
     """
 
     def payload(digest: str) -> bytes:
@@ -54,15 +61,19 @@ def judged_again(case: Case, agreed: Sequence[str]) -> dict[str, Again]:
     enrolments, unread = _enrolments(payload, agreed)
     spoken = spoken_of(case)
     brought = Brought(payload=payload, enrolments=enrolments, promises=spoken.promised_to(spoken.cameras))
-    found = {}
+    found = {one.digest: Again(unfit=(_NOT_TAKEN_UP,)) for one in spoken.of(CameraWatched)}
     for camera in judge_cameras(spoken.of(CameraWatched), brought):
         faults = _faults(camera)
+        for digest, of in faults.items():
+            if of[WatchFault.PAYLOAD]:
+                found[digest] = Again(unreadable=of[WatchFault.PAYLOAD][0])
         for one in camera.segments:
             mine = faults[one.statement.digest]
             unfit = mine[WatchFault.RATE]
             if agreed:
                 unfit = [*unfit, *_not_enrolled(one, enrolments, unread, mine), *_of_lamp(one, mine)]
             found[one.statement.digest] = Again(
+                written=one.written,
                 repeated=one.repeated,
                 lamp=(len(one.answers), len(one.answered_at)) if agreed else None,
                 unfit=tuple(unfit),

@@ -25,14 +25,13 @@ from itertools import pairwise
 
 from inspectorate.agreement import WatchedPlaces
 from inspectorate.assessment import Assessment, Case, Exhibit, ExhibitKind
-from inspectorate.errors import EvidenceError
 from inspectorate.evidence import CameraEvent, CameraWatched, VerifiedStatement
 from inspectorate.hearing import spans_text
 from inspectorate.mechanisms.custody import reference
 from inspectorate.mechanisms.custody.appraise.again import Again, judged_again
 from inspectorate.mechanisms.custody.appraise.common import Said, With, assess, registers_of, spoken_of
 from inspectorate.mechanisms.custody.appraise.places import Place, gaps_of, names_of, racks_of
-from inspectorate.mechanisms.custody.cameras.written import EventLine, Written, written_of
+from inspectorate.mechanisms.custody.cameras.written import EventLine, Written
 from inspectorate.quantities import Period, uncovered
 
 DONE_THERE = frozenset({CameraEvent.DOOR, CameraEvent.CABLING})
@@ -48,11 +47,14 @@ class _Segment:
     digest: str
     said: CameraWatched
     site: str
-    written: Written | None
+    again: Again
     faults: tuple[str, ...] = ()
-    again: Again = field(default_factory=Again)
     asked_every_s: float | None = None
     """How often a challenge is agreed; none: no challenge is."""
+
+    @property
+    def written(self) -> Written | None:
+        return self.again.written
 
     @property
     def asked(self) -> int:
@@ -190,9 +192,8 @@ def _observe(case: Case, clause: WatchedPlaces) -> _Seen:
     judged = judged_again(case, clause.enrolments)
     by_camera: dict[str, list[_Segment]] = defaultdict(list)
     for statement in spoken.of(CameraWatched):
-        again, every_s = judged.get(statement.digest, Again()), clause.challenged_every_s
-        one = replace(_read(case, statement, sites), again=again, asked_every_s=every_s)
-        by_camera[one.said.reporter].append(one)
+        one = _segment(statement, judged[statement.digest], sites)
+        by_camera[one.said.reporter].append(replace(one, asked_every_s=clause.challenged_every_s))
     segments = tuple(one for _, mine in sorted(by_camera.items()) for one in _chained(mine))
     held: dict[Place, list[Period]] = defaultdict(list)
     for one in segments:
@@ -203,17 +204,14 @@ def _observe(case: Case, clause: WatchedPlaces) -> _Seen:
     return made
 
 
-def _read(case: Case, statement: VerifiedStatement, sites: dict[str, list[str]]) -> _Segment:
+def _segment(statement: VerifiedStatement, again: Again, sites: dict[str, list[str]]) -> _Segment:
     said = statement.predicate
     assert isinstance(said, CameraWatched)
     own = sites[said.reporter]
     faults = [] if len(own) == 1 else [f"{said.reporter}: its pods are of {len(own)} sites"]
-    written = None
-    try:
-        written = written_of(statement, case.evidence.payload)
-    except EvidenceError as fault:
-        faults.append(f"{said.reporter}: segment {said.sequence}: {fault.problem}")
-    return _Segment(digest=statement.digest, said=said, site=own[0], written=written, faults=tuple(faults))
+    if again.unreadable is not None:
+        faults.append(f"{said.reporter}: segment {said.sequence}: {again.unreadable}")
+    return _Segment(digest=statement.digest, said=said, site=own[0], again=again, faults=tuple(faults))
 
 
 def _chained(segments: Sequence[_Segment]) -> list[_Segment]:

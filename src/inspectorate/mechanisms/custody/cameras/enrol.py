@@ -145,7 +145,7 @@ class _Numbers:
     same: bool
 
 
-def _Kept(look: Look) -> _Numbers:  # noqa: N802 - reads as the record that it builds
+def _kept(look: Look) -> _Numbers:
     return _Numbers(
         look.state, look.time_s, look.agree.astype(np.float16), look.edges.astype(np.float16),
         look.motion.astype(np.float16), look.mean, look.sharp, look.shift, look.same,
@@ -186,7 +186,7 @@ def _median(pictures: list[Grey]) -> Grey:
 
 def _looked(taken: list[Frame], references: tuple[Reference, ...], rate: float) -> list[_Numbers]:
     sight = Sight(references, rate)
-    return [_Kept(sight.look(frame)) for frame in taken]
+    return [_kept(sight.look(frame)) for frame in taken]
 
 
 def _within(looks: list[_Numbers], number: int) -> list[_Numbers]:
