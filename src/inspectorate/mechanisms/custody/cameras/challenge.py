@@ -21,7 +21,7 @@ An answer is good if
 What this excludes: old video, and video made elsewhere: no pattern is guessed with a probability above 2^(1 - slots) for each
 delay. What it does not exclude: a forger who sees the real lamp, and lights the old picture up to match, faster than
 `tolerance_s`. Lighting the lamp's blob alone fails (2). Two recordings, lamp on and lamp off, switched by a photodiode, pass (1)
-and (2), and fail (3) only if the switch, with the encoder behind it, takes longer. `python -m bench rack_cameras --lamp`
+and (2), and fail (3) only if the switch, with the encoder behind it, takes longer. `python -m bench rack_cameras --only lamp`
 measures both.
 """
 

@@ -237,7 +237,7 @@ def choose_spots(
 
 
 def _repeats(on: NDArray[np.bool_], rate: float) -> float:
-    """The highest autocorrelation from one second on, within a third of the series."""
+    """The highest autocorrelation from two seconds on, within a third of the series."""
     centred = on - on.mean()
     size = 1 << (2 * len(on) - 1).bit_length()
     spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
