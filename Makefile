@@ -18,7 +18,7 @@ BUT ?=
 # Real training and serving in namespaces: they need all cores for themselves, and run before the others.
 ALONE := tests/lab/test_lab.py tests/lab/test_trials_bench.py
 # Gateways and daemons that are watched for seconds: they wait more than they work, so they run beside the others, and before them.
-WAITING := tests/enforce/test_gateway.py tests/enforce/test_loading.py
+WAITING := tests/enforce/test_gateway.py tests/enforce/test_loading.py tests/lab/test_gateway_on_the_bench.py
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS)
 
 .PHONY: demo test check bench lab clean

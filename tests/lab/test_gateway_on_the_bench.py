@@ -48,16 +48,20 @@ def carried(network: Network, one: str, other: str) -> float:
 
 
 def test_it_limits_attests_and_lets_go(tmp_path: Path) -> None:
+    """No run gets more than the rate; a busy machine may cost one run much of it, but not each of three."""
     pods = ("pod-a", "pod-b")
+    limited: list[float] = []
     with Network(pods) as network, EnforcingGateway(tmp_path) as enforce:
         free = carried(network, *pods)
         enforce(network, {pod: PodLimit.both(RATE) for pod in pods})
-        limited = carried(network, *pods)
+        while len(limited) < 3 and max(limited, default=0.0) < 0.8 * RATE:
+            limited.append(carried(network, *pods))
         enforce(network, dict.fromkeys(pods))
         again = carried(network, *pods)
-    print(f"free {free:,.0f}, limited {limited:,.0f} against {RATE:,.0f}, again {again:,.0f} bytes/s")
+    runs = ", ".join(f"{one:,.0f}" for one in limited)
+    print(f"free {free:,.0f}, limited {runs} against {RATE:,.0f}, again {again:,.0f} bytes/s")
     assert free > 20 * RATE
-    assert limited < 1.05 * RATE
-    assert limited > 0.5 * RATE
+    assert max(limited) < 1.05 * RATE
+    assert max(limited) > 0.8 * RATE
     assert again > 20 * RATE
     assert list((tmp_path / "spool-1" / "statements").glob("*.json")), "what ran was attested"
