@@ -28,9 +28,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from inspectorate.canonical import Digest, Identifier, Record, digest_of
 from inspectorate.errors import EnvironmentError_, InputError
+from inspectorate.files import read_bounded
 from inspectorate.quantities import Time
 
 ANCHORS_BYTES_MAX = 1024 * 1024
+KEY_BYTES_MAX = 64 * 1024
 YAML_DEPTH_MAX = 64
 
 _OPENING = (
@@ -128,8 +130,8 @@ class SigningKey:
     def read(cls, path: Path) -> Self:
         """Read a PKCS#8 PEM key. Raises `InputError`."""
         try:
-            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as fault:
+            key = serialization.load_pem_private_key(read_bounded(path, KEY_BYTES_MAX), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as fault:
             raise InputError(f"cannot read a signing key: {fault}", where=str(path)) from None
         if not isinstance(key, Ed25519PrivateKey):
             raise InputError("is not an Ed25519 key", where=str(path))
@@ -241,11 +243,7 @@ class TrustAnchors(Record):
 
 def read_yaml(path: Path, *, bytes_max: int) -> object:
     """Read one YAML document of bounded size. Raises `InputError` naming file and line."""
-    try:
-        data = path.read_bytes()
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    return parse_yaml(data, where=str(path), bytes_max=bytes_max)
+    return parse_yaml(read_bounded(path, bytes_max), where=str(path), bytes_max=bytes_max)
 
 
 def parse_yaml(data: bytes, *, where: str, bytes_max: int) -> object:

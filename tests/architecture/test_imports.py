@@ -6,7 +6,7 @@ import pytest
 from source_tree import PACKAGE, Import, Module, modules, ours, room_of
 
 ORDER = (
-    "", "errors", "canonical", "quantities", "keys", "apart", "highs", "drawing", "statistics", "agreement", "declaration",
+    "", "errors", "files", "canonical", "quantities", "keys", "apart", "highs", "drawing", "statistics", "agreement", "declaration",
     "evidence", "ledger", "assessment", "hearing", "mechanisms", "account", "corroboration", "findings", "planning",
     "review", "submission", "report", "console", "fleet", "lab", "worlds", "cli", "__main__",
 )  # fmt: skip

@@ -132,7 +132,7 @@ def test_what_is_no_signing_key_is_refused_by_name(make: Callable[[], bytes], tm
 
 
 def test_a_key_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere\.pem: cannot read a signing key"):
+    with pytest.raises(InputError, match=r"nowhere\.pem: cannot be read"):
         SigningKey.read(tmp_path / "nowhere.pem")
 
 

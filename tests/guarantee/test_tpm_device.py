@@ -445,5 +445,5 @@ def test_a_counter_in_software_that_is_none_is_an_error(tmp_path: Path, data: by
 
 
 def test_a_folder_without_a_device_has_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         SoftwareDevice.existing(tmp_path)

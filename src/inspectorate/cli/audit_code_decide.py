@@ -27,6 +27,7 @@ from inspectorate.cli.options import (
 )
 from inspectorate.errors import InputError
 from inspectorate.evidence import Decision, Origin, sign_statement
+from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey, read_yaml
 from inspectorate.mechanisms.inspection.code.archives import read_snapshot
 from inspectorate.mechanisms.inspection.code.decision import Answer, Deciding, carried_over, decide, reviewed_statement
@@ -105,15 +106,14 @@ def code_decide(**options: Any) -> None:
 
 
 def _document(path: Path | None) -> Document | None:
-    return None if path is None else Document.parse_bytes(path.read_bytes(), where=str(path))
+    return None if path is None else Document.parse_bytes(read_bounded(path, REPORT_BYTES_MAX), where=str(path))
 
 
 def _run(path: Path | None, review: Review) -> RunReport | None:
     if path is None:
         return None
-    if path.stat().st_size > REPORT_BYTES_MAX:
-        raise InputError(f"has more than {REPORT_BYTES_MAX} bytes", where=str(path))
-    run = RunReport.parse(parse_json(path.read_bytes(), where=str(path)), where=str(path), error=InputError)
+    data = read_bounded(path, REPORT_BYTES_MAX)
+    run = RunReport.parse(parse_json(data, where=str(path)), where=str(path), error=InputError)
     if (run.snapshot, run.entry) != (review.snapshot, review.entry):
         raise InputError("is of another snapshot or entry point", where=str(path))
     return run

@@ -23,6 +23,7 @@ from inspectorate.declaration import ChipGroup, Declaration, WorkloadClaim, load
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Origin, sign_statement
 from inspectorate.evidence.spool import DiskSpool
+from inspectorate.files import read_bounded
 from inspectorate.keys import Holder, SigningKey, read_yaml
 from inspectorate.mechanisms.inspection.flop.account import FlopAccount, make_account
 from inspectorate.mechanisms.inspection.flop.facts import Facts, Terms, Traced
@@ -138,15 +139,7 @@ def _facts(asked: _Asked, options: dict[str, Any]) -> Facts:
 
 
 def _read_traces(paths: tuple[Path, ...]) -> list[Trace]:
-    found = []
-    for path in paths:
-        try:
-            with path.open("rb") as file:
-                data = file.read(TRACE_BYTES_MAX + 1)
-        except OSError as fault:
-            raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-        found.append(parse_trace(data, where=str(path)))
-    return found
+    return [parse_trace(read_bounded(path, TRACE_BYTES_MAX), where=str(path)) for path in paths]
 
 
 def _sign(account: FlopAccount, options: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from inspectorate.canonical import digest_of, parse_json
 from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.evidence.inspected import PACKETS_MAX, ReplayMethod
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.inspection.results import Outcome, PacketResult, Tolerance
 from inspectorate.mechanisms.inspection.tokens.covert import Leak
 from inspectorate.mechanisms.inspection.tokens.decoder import Precision
@@ -92,10 +93,7 @@ def read_tolerance(path: object, method: ReplayMethod) -> Tolerance | None:
     if path is None:
         return None
     where = Path(str(path))
-    with where.open("rb") as file:
-        data = file.read(TOLERANCE_BYTES_MAX + 1)
-    if len(data) > TOLERANCE_BYTES_MAX:
-        raise InputError(f"is larger than {TOLERANCE_BYTES_MAX} bytes", where=str(where))
+    data = read_bounded(where, TOLERANCE_BYTES_MAX)
     found = Tolerance.parse(parse_json(data, where=str(where)), where=str(where), error=InputError)
     if found.method is not method:
         raise InputError(f"is for the method {found.method.value}", where=str(where))

@@ -17,6 +17,7 @@ from inspectorate.cli.options import EXISTING_FILE, now, parse_time, print_json
 from inspectorate.corroboration import TOUCHES, HeardLead, corroborate
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Activity, HumanSource, Step
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.whistleblowing.cases.acts import Claim, Corroborated, Link, Noted, OtherWord
 from inspectorate.mechanisms.whistleblowing.cases.link import tie
 from inspectorate.mechanisms.whistleblowing.cases.state import CaseState
@@ -173,14 +174,9 @@ def corroborate_(case: str, desk_folder: Path, as_json: bool, review_path: Path,
 
 def read_review(path: Path) -> tuple[bytes, Review]:
     """A review as `review --json` prints it. Raises `InputError`."""
+    data = read_bounded(path, REVIEW_BYTES_MAX)
     try:
-        with path.open("rb") as file:
-            data = file.read(REVIEW_BYTES_MAX + 1)
-        if len(data) > REVIEW_BYTES_MAX:
-            raise InputError(f"has more than {REVIEW_BYTES_MAX} bytes", where=str(path))
         return data, Review.model_validate(parse_json(data, where=str(path)))
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
     except ValidationError as fault:
         raise InputError(
             f"is no review: {first_fault(fault)}",

@@ -14,6 +14,7 @@ from inspectorate.cli.cases_desk import done, on_desk, open_desk, when
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, now, parse_time, write_text
 from inspectorate.cli.running import ledger_append
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.whistleblowing.cases.alike import alike as find_alike
 from inspectorate.mechanisms.whistleblowing.cases.alike import told
 from inspectorate.mechanisms.whistleblowing.cases.deadlines import clocks_of
@@ -143,9 +144,8 @@ def publish_(desk_folder: Path, as_json: bool, out: Path, ledger: Path | None, l
 def check_(desk_folder: Path, as_json: bool, published: Path) -> None:
     """Hold the list that an office published against this desk's copies. Exits 30 if entries were cut off or hidden."""
     desk = open_desk(desk_folder).desk
-    if published.stat().st_size > HEADS_BYTES_MAX:
-        raise EvidenceError(f"has more than {HEADS_BYTES_MAX} bytes", where=str(published))
-    found = read_heads(published.read_bytes(), desk.known.keys, where=str(published))
+    data = read_bounded(published, HEADS_BYTES_MAX, too_large=EvidenceError)
+    found = read_heads(data, desk.known.keys, where=str(published))
     faults = [fault for case in desk.names() if (fault := cut_off(found, *desk.read(case))) is not None]
     fine = [f"{len(desk.names())} cases: all that {found.office} had written by {when(found.at)} is here"]
     done(as_json, {"office": found.office, "at": found.at.isoformat(), "faults": faults}, faults or fine)

@@ -10,6 +10,7 @@ from inspectorate.canonical import digest_of
 from inspectorate.cli.cases_desk import acted, done, on_case, on_desk, open_desk
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, now, write_text
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.whistleblowing.cases.acts import HandedOver, HandOver, HandOverAgreed, Received
 from inspectorate.mechanisms.whistleblowing.cases.handover import (
     PACKAGE_BYTES_MAX,
@@ -88,9 +89,8 @@ def receive(desk_folder: Path, as_json: bool, package: Path) -> None:
     """Open what other offices handed over, and check that a quorum of them agreed. A whole case is kept at this desk."""
     at, at_desk = now(), open_desk(desk_folder)
     desk, where = at_desk.desk, str(package)
-    if package.stat().st_size > PACKAGE_BYTES_MAX:
-        raise EvidenceError(f"has more than {PACKAGE_BYTES_MAX} bytes", where=where)
-    data = unseal(package.read_bytes(), desk.store.reader.identity, where=where)
+    sealed = read_bounded(package, PACKAGE_BYTES_MAX, too_large=EvidenceError)
+    data = unseal(sealed, desk.store.reader.identity, where=where)
     if not data.startswith(b'{"entries":'):
         claims, signed = unpack_claims(data, desk.known.offices, where=where)
         if claims.to != desk.office:

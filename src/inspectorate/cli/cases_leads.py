@@ -14,6 +14,7 @@ from inspectorate.cli.options import EXISTING, EXISTING_FILE, now
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Closing, InspectionRequested, Step
 from inspectorate.evidence.envelope import verify_envelope
+from inspectorate.files import read_bounded
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.whistleblowing.cases.acts import CloseAgreed, LeadEnded, Reopened, Requested
 from inspectorate.mechanisms.whistleblowing.cases.leads import (
@@ -159,7 +160,8 @@ def _known(
         raise InputError("is needed with --known", where="--anchors")
     anchors = TrustAnchors.read(anchors_path)
     for path in (path for folder in folders for path in _files(folder)):
-        said = verify_envelope(path.read_bytes(), anchors=anchors, where=str(path)).predicate
+        data = read_bounded(path, STATEMENT_BYTES_MAX, too_large=EvidenceError)
+        said = verify_envelope(data, anchors=anchors, where=str(path)).predicate
         if isinstance(said, InspectionRequested):
             found.append(said)
     return found
@@ -172,6 +174,4 @@ def _files(folder: Path) -> list[Path]:
     paths = sorted(place.glob("*.json"))
     if len(paths) > STATEMENTS_MAX:
         raise InputError(f"holds more than {STATEMENTS_MAX} statements", where=str(place))
-    if large := next((path for path in paths if path.stat().st_size > STATEMENT_BYTES_MAX), None):
-        raise EvidenceError(f"has more than {STATEMENT_BYTES_MAX} bytes", where=str(large))
     return paths

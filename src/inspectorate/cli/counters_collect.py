@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from inspectorate import __version__
@@ -27,7 +26,7 @@ from inspectorate.evidence import Origin
 from inspectorate.evidence.cutting import SEGMENT_S_MAX, SEGMENT_S_MIN
 from inspectorate.evidence.sealing import Sealer, SealingThread
 from inspectorate.evidence.spool import DiskSpool
-from inspectorate.keys import SigningKey
+from inspectorate.keys import SigningKey, read_yaml
 from inspectorate.mechanisms.interconnect.counters.polling import EVERY_S_MIN, CounterRecorder, Source, poll_until
 from inspectorate.mechanisms.interconnect.counters.readings import Port
 from inspectorate.mechanisms.interconnect.counters.sources import LinkSource, PageSource
@@ -221,12 +220,7 @@ def _snmp_source(asked: CollectOptions) -> Source:
 
 def _read_access(path: Path) -> SnmpAccess:
     """How the agent is asked. Secrets come from a file, since a command line can be seen by others."""
-    try:
-        data = path.read_bytes()[:SECRETS_BYTES_MAX]
-        value = yaml.safe_load(data)
-    except (OSError, yaml.YAMLError) as fault:
-        raise InputError(f"cannot be read: {str(fault)[:200]}", where=str(path)) from None
-    access = SnmpAccess.parse(value, where=str(path), error=InputError)
+    access = SnmpAccess.parse(read_yaml(path, bytes_max=SECRETS_BYTES_MAX), where=str(path), error=InputError)
     user = (access.user, access.auth_password, access.privacy_password)
     if (access.community is None) == (None in user):
         raise InputError(

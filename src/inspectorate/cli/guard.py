@@ -28,9 +28,9 @@ from inspectorate.cli.guard_handing import answered, control_option, hand_in
 from inspectorate.cli.guard_outlet import outlet
 from inspectorate.cli.guard_verify import verify
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, now, print_json, write_text
-from inspectorate.cli.ruleset_files import read_bytes
-from inspectorate.errors import InputError
+from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence.spool import DiskSpool
+from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey
 from inspectorate.ledger import Log
 from inspectorate.mechanisms.guarantee.events import Refusal
@@ -220,7 +220,7 @@ def resume_draft(device_id: str, halt_nonce: str, reason: str, hours: float, out
 @click.option("--key", "key_path", type=EXISTING_FILE, required=True, help="A signer's key (`ruleset key`).")
 def resume_sign(order_path: Path, key_path: Path) -> None:
     """Add a signature to an order."""
-    document = parse_document(read_bytes(order_path, DOCUMENT_BYTES_MAX), kind=RESUME_KIND, where=str(order_path))
+    document = parse_document(_read_order(order_path), kind=RESUME_KIND, where=str(order_path))
     write_text(order_path, document.signed_by(SignerKey.read(key_path)).to_bytes())
     click.echo(f"{order_path}: {len(document.signatures) + 1} signatures")
 
@@ -231,4 +231,8 @@ def resume_sign(order_path: Path, key_path: Path) -> None:
 @json_option
 def resume_apply(order_path: Path, control_path: Path, as_json: bool) -> None:
     """Hand an order to a halted processor. Exits 20 if it is refused."""
-    hand_in(control_path, "resume", read_bytes(order_path, DOCUMENT_BYTES_MAX), as_json=as_json)
+    hand_in(control_path, "resume", _read_order(order_path), as_json=as_json)
+
+
+def _read_order(path: Path) -> bytes:
+    return read_bounded(path, DOCUMENT_BYTES_MAX, too_large=EvidenceError)

@@ -21,11 +21,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from inspectorate.canonical import Record, parse_canonical
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, now, print_json, write_text
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.guarantee.attestation import enrol
 from inspectorate.mechanisms.guarantee.attestation.authority import Authority, read_certificates
 from inspectorate.mechanisms.guarantee.attestation.chain import parse_certificate
 from inspectorate.mechanisms.guarantee.attestation.device import Device
-from inspectorate.mechanisms.guarantee.attestation.files import read_file, write_secret
+from inspectorate.mechanisms.guarantee.attestation.files import write_secret
 from inspectorate.mechanisms.guarantee.attestation.software import SoftwareDevice
 from inspectorate.mechanisms.guarantee.attestation.start import this_program
 from inspectorate.mechanisms.guarantee.attestation.tpm import activate
@@ -76,7 +77,7 @@ def passwords(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _auth(path: Path | None) -> Auth:
-    return Auth(read_file(path, _PASSWORD_BYTES_MAX).removesuffix(b"\n")) if path else NO_PASSWORD
+    return Auth(read_bounded(path, _PASSWORD_BYTES_MAX).removesuffix(b"\n")) if path else NO_PASSWORD
 
 
 @click.group()
@@ -273,7 +274,7 @@ def _told(certificate: x509.Certificate) -> dict[str, str]:
 
 def _certificate(path: Path) -> bytes:
     """A certificate in DER or PEM, as DER."""
-    data = read_file(path, _FILE_BYTES_MAX)
+    data = read_bounded(path, _FILE_BYTES_MAX)
     if data.lstrip().startswith(b"-----BEGIN"):
         return read_certificates(path)[0].public_bytes(Encoding.DER)
     try:
@@ -284,5 +285,5 @@ def _certificate(path: Path) -> bytes:
 
 def _read(record: type[R], path: Path) -> R:
     """A file of the ceremony, in its canonical form. Raises `EvidenceError`: it came from the other side."""
-    value = parse_canonical(read_file(path, _FILE_BYTES_MAX), where=str(path))
+    value = parse_canonical(read_bounded(path, _FILE_BYTES_MAX), where=str(path))
     return record.parse(value, where=str(path), error=EvidenceError)

@@ -16,6 +16,7 @@ from rich.table import Table
 from inspectorate.canonical import first_fault, parse_json
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, print_json, write_text
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.guarantee.graph.build import Size, encoder_model, gated_model
 from inspectorate.mechanisms.guarantee.graph.flop import beside_listed, flop_of_job, flop_of_token
 from inspectorate.mechanisms.guarantee.graph.memory import BlockTree
@@ -119,7 +120,7 @@ def check(path: Path, weights: Path, content: str | None, listed_flop: float | N
     Exits 30 where the file is not that of the graph, 20 where the ruleset lists less than the graph takes.
     """
     declared = _read_graph(path)
-    data = _read(weights, WEIGHTS_BYTES_MAX)
+    data = read_bounded(weights, WEIGHTS_BYTES_MAX, too_large=EvidenceError)
     found = parse_weights(data, declared, content=content, where=str(weights))
     problems: tuple[str, ...] = ()
     if listed_flop is not None:
@@ -179,7 +180,7 @@ def recheck(
     """Recompute answers with the graph in PATH on WEIGHTS, in a process of its own. Exits 20 where one differs."""
     declared = _read_graph(path)
     tolerance = Tolerance.parse(
-        parse_json(_read(tolerance_path, 1 << 20), where=str(tolerance_path)),
+        parse_json(read_bounded(tolerance_path, 1 << 20, too_large=EvidenceError), where=str(tolerance_path)),
         where=str(tolerance_path),
         error=InputError,
     )
@@ -189,7 +190,11 @@ def recheck(
         declared, (path.resolve(), weights.resolve()), content, spread_max=tolerance.spread_max, draw=os.urandom(32)
     ).model_copy(update={"bounds": Bounds(seconds=seconds, places_max=places)})
     kept = [
-        Sample(number=number, request=_read(asked, TRANSCRIPT_BYTES_MAX), answer=_read(said, TRANSCRIPT_BYTES_MAX))
+        Sample(
+            number=number,
+            request=read_bounded(asked, TRANSCRIPT_BYTES_MAX, too_large=EvidenceError),
+            answer=read_bounded(said, TRANSCRIPT_BYTES_MAX, too_large=EvidenceError),
+        )
         for number, (asked, said) in enumerate(samples)
     ]
     found = recheck_apart(job, kept)
@@ -244,15 +249,4 @@ def _made(options: dict[str, str | int | float | bool | None]) -> Graph:
 
 
 def _read_graph(path: Path) -> Graph:
-    return Graph.parse_bytes(_read(path, GRAPH_BYTES_MAX), where=str(path))
-
-
-def _read(path: Path, bytes_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if len(data) > bytes_max:
-        raise EvidenceError(f"exceeds {bytes_max} bytes", where=str(path))
-    return data
+    return Graph.parse_bytes(read_bounded(path, GRAPH_BYTES_MAX, too_large=EvidenceError), where=str(path))

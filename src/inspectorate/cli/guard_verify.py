@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from inspectorate.cli.options import EXISTING_FILE, anchors_option, json_option, now, print_json
-from inspectorate.cli.ruleset_files import read_bytes
+from inspectorate.errors import EvidenceError
+from inspectorate.files import read_bounded
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.guarantee.attestation.quote import QuotePayload
 from inspectorate.mechanisms.guarantee.attestation.reference import QUOTE_BYTES
@@ -42,7 +43,7 @@ def verify(
 
     Exits 0 if it holds, 20 if another program or boot was measured than those named, 30 if it does not hold.
     """
-    payload = QuotePayload.decode(read_bytes(quote_path, QUOTE_BYTES), where=str(quote_path))
+    payload = QuotePayload.decode(read_bounded(quote_path, QUOTE_BYTES, too_large=EvidenceError), where=str(quote_path))
     quote = verify_quote(
         payload,
         checkpoint=checkpoint,

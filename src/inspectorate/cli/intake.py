@@ -24,6 +24,7 @@ from inspectorate.cli.intake_verify import delete, verify
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, write_text
 from inspectorate.cli.replay_files import print_result
 from inspectorate.errors import InputError
+from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey, read_yaml
 from inspectorate.mechanisms.whistleblowing.intake.card import Card
 from inspectorate.mechanisms.whistleblowing.intake.settings import SETTINGS_BYTES_MAX, Settings
@@ -35,6 +36,7 @@ from inspectorate.mechanisms.whistleblowing.sealing.phrases import Phrase
 from inspectorate.mechanisms.whistleblowing.sealing.stream import ANSWER_CHARS_MAX, FileHead
 
 CARD = "card.json"
+_AS_FILE = "send it with --file"
 _folder = click.Path(file_okay=False, path_type=Path)
 
 
@@ -132,9 +134,12 @@ def seal(**options: Any) -> None:
     """
     card = Card.read(options["card_path"])
     phrase = ask_phrase() if options["again"] else Phrase.make()
-    given = [(FileHead(name=path.name[:255], media_type="application/octet-stream"), path) for path in options["files"]]
+    given = [(FileHead(name=_name(path), media_type="application/octet-stream"), path) for path in options["files"]]
+    text = _text(options["text_path"])
+    if not text.strip() and not given:
+        raise InputError("is empty, and no file is given", where=str(options["text_path"]), remedy="nothing was sealed")
     report = ToSeal(
-        intake=card.intake, answers={"text": _text(options["text_path"])}, language=options["language"],
+        intake=card.intake, answers={"text": text}, language=options["language"],
         mailbox=phrase.mailbox(card.intake), files=given,
     )  # fmt: skip
     blocks = seal_report(report, card.offices, options["out"])
@@ -149,14 +154,18 @@ def seal(**options: Any) -> None:
     )  # fmt: skip
 
 
+def _name(path: Path) -> str:
+    """What a file is called, as text: names on a disk are bytes."""
+    return os.fsencode(path.name).decode("utf-8", errors="replace")[:255]
+
+
 def _text(path: Path) -> str:
+    bytes_max = 4 * ANSWER_CHARS_MAX
+    data = sys.stdin.buffer.read(bytes_max + 1) if str(path) == "-" else read_bounded(path, bytes_max, remedy=_AS_FILE)
     try:
-        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        text = data.decode("utf-8")
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
+        text = data.decode("utf-8") if len(data) <= bytes_max else None
     except UnicodeDecodeError:
-        raise InputError("is not UTF-8 text", where=str(path), remedy="send it with --file") from None
-    if len(text) > ANSWER_CHARS_MAX:
-        raise InputError(f"has more than {ANSWER_CHARS_MAX} characters", where=str(path), remedy="send it with --file")
+        raise InputError("is not UTF-8 text", where=str(path), remedy=_AS_FILE) from None
+    if text is None or len(text) > ANSWER_CHARS_MAX:
+        raise InputError(f"has more than {ANSWER_CHARS_MAX} characters", where=str(path), remedy=_AS_FILE)
     return text

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from inspectorate.agreement import load_agreement
-from inspectorate.canonical import parse_json
+from inspectorate.canonical import JSON_BYTES_MAX, parse_json
 from inspectorate.cli.interview_evidence import of_review
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, now, print_json, write_text
 from inspectorate.cli.replay_files import Signing, print_result, sign, signing
@@ -22,6 +22,7 @@ from inspectorate.declaration import load_declaration
 from inspectorate.errors import InputError
 from inspectorate.evidence import AnswersChecked, Origin
 from inspectorate.evidence.act import Act
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.interviews.consistency import check as checking
 from inspectorate.mechanisms.interviews.consistency import reading
 from inspectorate.mechanisms.interviews.consistency.calibrate import Calibration, calibrated
@@ -55,7 +56,7 @@ def calibrate(**options: Any) -> None:
     if options["model"] is not None:
         where = str(options["model"])
         model = MemoryModel.parse(
-            parse_json(reading.read_bytes(options["model"]), where=where), where=where, error=InputError
+            parse_json(read_bounded(options["model"], JSON_BYTES_MAX), where=where), where=where, error=InputError
         )
     base = Calibration.parse(
         {
@@ -65,7 +66,7 @@ def calibrate(**options: Any) -> None:
         where="options", error=InputError,
     )  # fmt: skip
     if options["groups"] is not None:
-        sheets = reading.parse_sheets(reading.read_bytes(options["groups"]), where=str(options["groups"]))
+        sheets = reading.parse_sheets(read_bounded(options["groups"], JSON_BYTES_MAX), where=str(options["groups"]))
         base = calibrated(base, sheets)
     write_text(options["out"], base.canonical_bytes())
     facts = {
@@ -101,10 +102,12 @@ def check(**options: Any) -> None:
 
     Says which sentences cannot all be right, never which of them is wrong. Exits 20 where there are any.
     """
-    sheet = reading.parse_sheet(reading.read_bytes(options["sheet"]), where=str(options["sheet"]))
+    sheet = reading.parse_sheet(read_bounded(options["sheet"], JSON_BYTES_MAX), where=str(options["sheet"]))
     where = str(options["calibration_path"])
     calibration = Calibration.parse(
-        parse_json(reading.read_bytes(options["calibration_path"]), where=where), where=where, error=InputError
+        parse_json(read_bounded(options["calibration_path"], JSON_BYTES_MAX), where=where),
+        where=where,
+        error=InputError,
     )
     more: list[Statement] = []
     if options["declaration"] is not None:
@@ -114,7 +117,9 @@ def check(**options: Any) -> None:
     if options["review_path"] is not None:
         more += of_review(options["review_path"], load_agreement(str(options["agreement"])), sheet.topics)
     if options["statements"] is not None:
-        more += reading.parse_statements(reading.read_bytes(options["statements"]), where=str(options["statements"]))
+        more += reading.parse_statements(
+            read_bounded(options["statements"], JSON_BYTES_MAX), where=str(options["statements"])
+        )
     sheet = reading.with_statements(sheet, more, without=options["leave_out"])
     found = checking.check(sheet, calibration)
     if options["out"] is not None:
@@ -135,7 +140,7 @@ def check(**options: Any) -> None:
 def checked(**options: Any) -> None:
     """State that answers were checked: the file FOUND of `check`, by digest. What was said stays with you."""
     where = str(options["found"])
-    data = reading.read_bytes(options["found"])
+    data = read_bounded(options["found"], JSON_BYTES_MAX)
     one = Checked.parse(parse_json(data, where=where), where=where, error=InputError)
     said = AnswersChecked.parse(
         {

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from inspectorate.agreement import Agreement, ClauseKind
 from inspectorate.assessment import Assessment, Scope, Verdict
-from inspectorate.canonical import parse_json
+from inspectorate.canonical import JSON_BYTES_MAX, parse_json
 from inspectorate.corroboration import SPEAKS_AGAINST, TOUCHES
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.findings import Finding
-from inspectorate.mechanisms.interviews.consistency.reading import read_bytes
 from inspectorate.mechanisms.interviews.consistency.types import SpeakerKind, Statement, Topic, TopicKind, YesNo
 from inspectorate.quantities import merge_periods
 from inspectorate.review import Review
@@ -30,7 +30,7 @@ def of_review(path: Path, agreement: Agreement, topics: Sequence[Topic]) -> tupl
     """Statements of a review (JSON) under an agreement about topics. Raises `EvidenceError`, and `InputError` where it is of
     another agreement."""
     where = str(path)
-    review = Review.parse(parse_json(read_bytes(path), where=where), where=where, error=EvidenceError)
+    review = Review.parse(parse_json(read_bounded(path, JSON_BYTES_MAX), where=where), where=where, error=EvidenceError)
     if (review.agreement, review.agreement_version) != (agreement.id, agreement.version):
         raise InputError(f"is a review under {review.agreement} {review.agreement_version}", where=where,
                          remedy=f"give that agreement, not {agreement.id} {agreement.version}")  # fmt: skip

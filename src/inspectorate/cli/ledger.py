@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.ledger.checkpoint import Checkpoint
 from inspectorate.ledger.disk import PosixDisk
@@ -128,10 +129,10 @@ def prove(
         raise InputError("give an index, or --entry and its file, and not both", where="ledger prove")
     with Log.open(directory) as log:
         if entry_path is not None:
-            index = log.find(_read(entry_path, ENTRY_BYTES_MAX))
+            index = log.find(read_bounded(entry_path, ENTRY_BYTES_MAX))
         if index is None:
             raise InputError("the log holds no such entry", where=str(entry_path))
-        signed = _read(checkpoint_path, NOTE_BYTES_MAX) if checkpoint_path else log.checkpoint()
+        signed = read_bounded(checkpoint_path, NOTE_BYTES_MAX) if checkpoint_path else log.checkpoint()
         proof = prove_entry(log, index, signed)
     if out:
         try:
@@ -149,8 +150,8 @@ def prove(
 @_json
 def verify(proof: Path, entry_path: Path, anchors_path: Path, as_json: bool) -> None:
     """Verify PROOF for an entry, under the reviewer's trust anchors. Exits 30 where it does not hold."""
-    data = _read(proof, PROOF_BYTES_MAX, error=EvidenceError)
-    entry = _read(entry_path, ENTRY_BYTES_MAX, error=EvidenceError)
+    data = read_bounded(proof, PROOF_BYTES_MAX, too_large=EvidenceError)
+    entry = read_bounded(entry_path, ENTRY_BYTES_MAX, too_large=EvidenceError)
     origin = proof_origin(data, where=str(proof))
     anchor = next((a for a in TrustAnchors.read(anchors_path).ledgers if a.origin == origin), None)
     if anchor is None:
@@ -211,7 +212,7 @@ def _address(text: str) -> WitnessAddress:
 
 
 def _read_entries(files: Sequence[Path]) -> list[bytes]:
-    return [_read(path, ENTRY_BYTES_MAX) for path in files]
+    return [read_bounded(path, ENTRY_BYTES_MAX, remedy="log the digest of a larger file") for path in files]
 
 
 def _line_batches(stream: BinaryIO) -> Iterator[list[bytes]]:
@@ -229,18 +230,6 @@ def _line_batches(stream: BinaryIO) -> Iterator[list[bytes]]:
             batch = []
     if batch:
         yield batch
-
-
-def _read(path: Path, bytes_max: int, *, error: type[InputError] | type[EvidenceError] = InputError) -> bytes:
-    """A file's bytes under a limit. Raises `InputError` where it cannot be read, `error` where it is too long."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if len(data) > bytes_max:
-        raise error(f"exceeds {bytes_max} bytes", where=str(path), remedy="log the digest of a larger file")
-    return data
 
 
 def _print(result: Mapping[str, object], text: str, as_json: bool) -> None:

@@ -16,8 +16,9 @@ import click
 from inspectorate.cli.guard_handing import control_option, hand_in
 from inspectorate.cli.licence_qr import write_codes
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, parse_time, print_json, write_text
-from inspectorate.cli.ruleset_files import read_bytes, read_document
+from inspectorate.cli.ruleset_files import read_document
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.keys import read_yaml
 from inspectorate.mechanisms.guarantee.licences.judge import licence_of, unfit
 from inspectorate.mechanisms.guarantee.licences.parts import PART_CHARACTERS, from_parts, to_parts
@@ -207,7 +208,7 @@ def read(paths: tuple[Path, ...], out: Path) -> None:
     lines: list[str] = []
     for path in paths:
         try:
-            text = read_bytes(path, PARTS_BYTES_MAX).decode()
+            text = read_bounded(path, PARTS_BYTES_MAX).decode()
         except UnicodeDecodeError:
             raise EvidenceError("is not text", where=str(path), remedy="read the code with a scanner first") from None
         if len(text) > PARTS_BYTES_MAX:
@@ -229,4 +230,5 @@ def apply(path: Path, control_path: Path, as_json: bool) -> None:
 
 
 def _read(path: Path) -> SignedDocument:
-    return parse_document(read_bytes(path, DOCUMENT_BYTES_MAX), kind=LICENCE_KIND, where=str(path))
+    data = read_bounded(path, DOCUMENT_BYTES_MAX, too_large=EvidenceError)
+    return parse_document(data, kind=LICENCE_KIND, where=str(path))

@@ -17,14 +17,16 @@ from typing import Any
 import click
 
 from inspectorate.agreement import Agreement, ClauseKind, LimitEnforced, LoadingWindows, load_agreement
-from inspectorate.canonical import digest_of
+from inspectorate.canonical import JSON_BYTES_MAX, digest_of
 from inspectorate.cli.limit_covert import covert
 from inspectorate.cli.limit_window import window
 from inspectorate.cli.options import EXISTING_FILE, json_option, now, print_json
 from inspectorate.cli.running import ledger_append, stop_signals
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.evidence import LimitAttested, Origin, verify_envelope
+from inspectorate.evidence.envelope import ENVELOPE_BYTES_MAX
 from inspectorate.evidence.spool import DiskSpool
+from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.mechanisms.interconnect.enforce import desk as desks
 from inspectorate.mechanisms.interconnect.enforce import kernel, reference
@@ -262,24 +264,17 @@ def check(
 
 def _read_statement(statement: Path, payload: Path, anchors: TrustAnchors) -> tuple[Running, bool]:
     """What a statement says that ran, read out of its payload. Raises `EvidenceError` unless the two agree."""
-    verified = verify_envelope(_read(statement), anchors=anchors, where=str(statement))
+    verified = verify_envelope(read_bounded(statement, ENVELOPE_BYTES_MAX), anchors=anchors, where=str(statement))
     said = verified.predicate
     if not isinstance(said, LimitAttested):
         raise EvidenceError("is no attestation of limits", where=str(statement))
-    data = _read(payload)
+    data = read_bounded(payload, JSON_BYTES_MAX)
     if [subject.digest_text for subject in verified.statement.subject] != [digest_of(data)]:
         raise EvidenceError("is not what the statement speaks of", where=str(payload))
     running = judge(Snapshot.parse(data, where=str(payload)))
     if (running.limits, not running.faults, running.lifted) != (said.limits, said.others_dropped, said.lifted):
         raise EvidenceError("the statement says otherwise than the ruleset it speaks of", where=str(statement))
     return running, said.unchanged
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
 
 
 def _terms(agreement: Agreement, kind: type[Any], named: ClauseKind) -> Any:

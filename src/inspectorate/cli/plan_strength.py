@@ -17,6 +17,7 @@ from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
 from inspectorate.cli.plan_portfolio import AHEAD_YEARS, FiniteRange, span_of
 from inspectorate.cli.plan_portfolio_text import Line, echo, money, table_of
 from inspectorate.errors import InputError
+from inspectorate.files import read_bounded
 from inspectorate.planning.portfolio import (
     Catalogue,
     Fleet,
@@ -96,22 +97,12 @@ def strength(
 def _review(path: Path | None) -> Review | None:
     if path is None:
         return None
-    data = _read(path)
+    data = read_bounded(path, JSON_BYTES_MAX)
     try:
         return Review.model_validate_json(data)
     except ValidationError as fault:
         raise InputError(f"is no review: {first_fault(fault)}", where=str(path),
                          remedy="make it with `inspectorate review --json`") from None  # fmt: skip
-
-
-def _read(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > JSON_BYTES_MAX:
-            raise InputError(f"has {size} bytes, more than {JSON_BYTES_MAX}", where=str(path))
-        return path.read_bytes()
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
 
 
 def _regime(review: Review | None, named: str | None, catalogue: Catalogue, agreement: Agreement) -> Regime:

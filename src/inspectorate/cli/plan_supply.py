@@ -183,7 +183,7 @@ def _declared(figures: Figures, terms: SupplyTerms, options: Mapping[str, Any]) 
     found: dict[tuple[str, str | None], float] = {}
     if options["register_path"] is not None:
         try:
-            register = read_register(options["register_path"].read_bytes(), str(options["register_path"]))
+            register = read_register(_read(options["register_path"]), str(options["register_path"]))
         except EvidenceError as fault:
             raise InputError(fault.problem, where=fault.where, remedy=fault.remedy) from None
         for (model, owner), count in register.counts("model", "owner").items():

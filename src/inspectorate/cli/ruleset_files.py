@@ -7,6 +7,7 @@ from pathlib import Path
 
 from inspectorate.canonical import parse_json
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.keys import read_yaml
 from inspectorate.mechanisms.guarantee.rulesets.types import RULESET_KIND
 from inspectorate.mechanisms.guarantee.signing import DOCUMENT_BYTES_MAX, SignedDocument, Signer, parse_document
@@ -15,24 +16,16 @@ PUBLIC_BYTES_MAX = 8192
 TEMPLATE_BYTES_MAX = 512 * 1024
 
 
-def read_bytes(path: Path, bytes_max: int) -> bytes:
-    """At most so many bytes of a file, and one more. Raises `InputError`."""
-    try:
-        with path.open("rb") as file:
-            return file.read(bytes_max + 1)
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-
-
 def read_document(path: Path) -> SignedDocument:
     """A ruleset with its signatures, none of them verified. Raises `EvidenceError`."""
-    return parse_document(read_bytes(path, DOCUMENT_BYTES_MAX), kind=RULESET_KIND, where=str(path))
+    data = read_bounded(path, DOCUMENT_BYTES_MAX, too_large=EvidenceError)
+    return parse_document(data, kind=RULESET_KIND, where=str(path))
 
 
 def read_signer(path: Path) -> Signer:
     """The public keys of a signer, as `ruleset key` writes them. Raises `InputError`."""
     try:
-        value = parse_json(read_bytes(path, PUBLIC_BYTES_MAX), where=str(path))
+        value = parse_json(read_bounded(path, PUBLIC_BYTES_MAX), where=str(path))
     except EvidenceError as fault:
         raise InputError(fault.problem, where=fault.where, remedy="give the file with the public keys") from None
     return Signer.parse(value, where=str(path), error=InputError)

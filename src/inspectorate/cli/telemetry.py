@@ -14,6 +14,7 @@ from rich.table import Table
 
 from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
 from inspectorate.errors import InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.workloads.integrity.clock import compare_clocks
 from inspectorate.mechanisms.workloads.integrity.clones import copy_groups, find_copies
 from inspectorate.mechanisms.workloads.integrity.findings import SeriesFinding
@@ -163,12 +164,10 @@ def _series(files: Sequence[Path], signal: str) -> list[Series]:
 
 
 def _read(path: Path) -> Samples:
+    if path.suffix != ".parquet":
+        return read_smi(read_bounded(path, FILE_BYTES_MAX), zone=UTC, report=ReadReport())
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise InputError(f"is larger than {FILE_BYTES_MAX} bytes", where=str(path))
-        if path.suffix == ".parquet":
-            return read_table(path)
-        return read_smi(path.read_bytes(), zone=UTC, report=ReadReport())
+        return read_table(path)
     except OSError as fault:
         raise InputError(f"cannot be read: {fault.strerror or fault}", where=str(path)) from None
 

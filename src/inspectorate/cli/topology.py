@@ -17,13 +17,14 @@ from inspectorate.cli.running import ledger_append
 from inspectorate.errors import InputError
 from inspectorate.evidence import CablingSeen, Origin, make_statement, sign_statement
 from inspectorate.evidence.spool import DiskSpool
+from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.interconnect.topology import reference
 from inspectorate.mechanisms.interconnect.topology.around import Around, look_around
 from inspectorate.mechanisms.interconnect.topology.bandwidth import Cut, Limit, Network, Pairs
 from inspectorate.mechanisms.interconnect.topology.compare import Difference, compare
-from inspectorate.mechanisms.interconnect.topology.graph import NodeKind, Topology
-from inspectorate.mechanisms.interconnect.topology.read import format_of, read_bounded, read_plan, read_survey
+from inspectorate.mechanisms.interconnect.topology.graph import FILE_BYTES_MAX, NodeKind, Topology
+from inspectorate.mechanisms.interconnect.topology.read import format_of, read_plan, read_survey
 from inspectorate.mechanisms.interconnect.topology.seen import Seen, join
 from inspectorate.mechanisms.interconnect.topology.survey import Survey
 from inspectorate.quantities import Period
@@ -149,7 +150,7 @@ def attest(
     if ledger is None and ledger_key_path is not None:
         raise InputError("is of no use without --ledger", where="--ledger-key")
     from_stdin = str(survey_file) == "-"
-    data = read_bounded(Path("/dev/stdin") if from_stdin else survey_file)
+    data = read_bounded(Path("/dev/stdin") if from_stdin else survey_file, FILE_BYTES_MAX)
     survey = read_survey(data, node=node, where=str(survey_file))
     written = started if from_stdin else datetime.fromtimestamp(os.stat(survey_file).st_mtime, UTC)
     period = _period(parse_time(since) if since else written)
@@ -200,7 +201,7 @@ def _surveys(texts: Sequence[str]) -> list[Survey]:
         node, separator, name = text.partition("=")
         path = Path(name if separator else text)
         node = node if separator else path.name.split(".")[0]
-        surveys.append(read_survey(read_bounded(path), node=node, where=str(path)))
+        surveys.append(read_survey(read_bounded(path, FILE_BYTES_MAX), node=node, where=str(path)))
     return surveys
 
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from inspectorate.canonical import Record, digest_of, parse_canonical
-from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence.predicate import Origin
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.custody.cameras.reference import (
     COLUMNS,
     ENROLMENT_BYTES_MAX,
@@ -199,13 +200,8 @@ def _picture(text: str) -> Grey:
 
 
 def read_enrolment(path: Path) -> Enrolment:
-    """Raises `InputError` or `EnvironmentError_`."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(ENROLMENT_BYTES_MAX + 1)
-    except OSError as fault:
-        raise EnvironmentError_(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    return parse_enrolment(data, where=str(path))
+    """Raises `InputError`."""
+    return parse_enrolment(read_bounded(path, ENROLMENT_BYTES_MAX), where=str(path))
 
 
 def parse_enrolment(data: bytes, *, where: str) -> Enrolment:

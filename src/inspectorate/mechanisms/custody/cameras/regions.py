@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from inspectorate.canonical import Identifier, Record, Text, parse_json
-from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.custody.cameras.reference import (
     CELL,
     COLUMNS,
@@ -102,14 +103,8 @@ class Regions(Record):
 
 
 def read_regions(path: Path) -> Regions:
-    """Read the regions of a camera. Raises `InputError` or `EnvironmentError_`."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(REGIONS_BYTES_MAX + 1)
-    except OSError as fault:
-        raise EnvironmentError_(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if len(data) > REGIONS_BYTES_MAX:
-        raise InputError(f"is larger than {REGIONS_BYTES_MAX} bytes", where=str(path))
+    """Read the regions of a camera. Raises `InputError`."""
+    data = read_bounded(path, REGIONS_BYTES_MAX)
     try:
         value = parse_json(data, where=str(path))
     except EvidenceError as fault:

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import NameOID
 
 from inspectorate.errors import InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.guarantee.attestation.chain import AK_USAGE, parse_pem
-from inspectorate.mechanisms.guarantee.attestation.files import read_file, write_secret
+from inspectorate.mechanisms.guarantee.attestation.files import write_secret
 from inspectorate.mechanisms.guarantee.attestation.structures import PublicArea
 
 _FILE_BYTES_MAX = 16 * 1024
@@ -85,7 +86,7 @@ class Authority:
     def read(cls, key_path: Path, certificate_path: Path) -> Self:
         """Read a root. Raises `InputError`."""
         try:
-            key = serialization.load_pem_private_key(read_file(key_path, _FILE_BYTES_MAX), password=None)
+            key = serialization.load_pem_private_key(read_bounded(key_path, _FILE_BYTES_MAX), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as fault:
             raise InputError(f"cannot read a private key: {fault}", where=str(key_path)) from None
         if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -96,7 +97,7 @@ class Authority:
 def read_certificates(path: Path, *, bytes_max: int = 256 * 1024) -> list[x509.Certificate]:
     """Certificates of a PEM file, at least one. Raises `InputError`."""
     try:
-        return parse_pem(read_file(path, bytes_max))
+        return parse_pem(read_bounded(path, bytes_max))
     except ValueError as fault:
         raise InputError(f"holds no certificates: {fault}", where=str(path)) from None
 

@@ -1,11 +1,11 @@
-"""Small files that are either the old or the new, whatever happens to the machine, and reading them under a limit."""
+"""Small files that are either the old or the new, whatever happens to the machine."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from inspectorate.errors import EnvironmentError_, InputError
+from inspectorate.errors import EnvironmentError_
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -35,15 +35,3 @@ def write_secret(path: Path, data: bytes) -> None:
         raise EnvironmentError_(f"cannot be written: {fault.strerror}", where=str(path)) from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
-
-
-def read_file(path: Path, bytes_max: int) -> bytes:
-    """A file of at most `bytes_max`. Raises `InputError`."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if len(data) > bytes_max:
-        raise InputError(f"has more than {bytes_max} bytes", where=str(path))
-    return data

@@ -17,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from inspectorate.canonical import Digest, Identifier, Record, Text
 from inspectorate.errors import InputError
 from inspectorate.evidence import Origin
+from inspectorate.files import read_bounded
 from inspectorate.keys import parse_yaml
 from inspectorate.quantities import Positive
 
@@ -119,11 +120,7 @@ class GuardConfig(Record):
 
 def read_config(path: Path) -> tuple[GuardConfig, bytes]:
     """The configuration and the bytes that are measured. Raises `InputError`."""
-    try:
-        # Read once: what is measured is what was parsed, also where the file changes in between.
-        with path.open("rb") as file:
-            data = file.read(CONFIG_BYTES_MAX + 1)
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
+    # Read once: what is measured is what was parsed, also where the file changes in between.
+    data = read_bounded(path, CONFIG_BYTES_MAX)
     value = parse_yaml(data, where=str(path), bytes_max=CONFIG_BYTES_MAX)
     return GuardConfig.parse(value, where=str(path), error=InputError), data

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspectorate.errors import InputError
+from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.guarantee.attestation.device import Device
 from inspectorate.mechanisms.guarantee.attestation.software import SoftwareDevice
@@ -70,14 +71,16 @@ def open_device(config: GuardConfig) -> Device:
 
 def read_baseline(config: GuardConfig) -> SignedDocument:
     """The first ruleset. Raises `InputError` or `EvidenceError`."""
-    return parse_document(_read(Path(config.baseline), DOCUMENT_BYTES_MAX), kind=RULESET_KIND, where=config.baseline)
+    return parse_document(
+        read_bounded(Path(config.baseline), DOCUMENT_BYTES_MAX), kind=RULESET_KIND, where=config.baseline
+    )
 
 
 @contextlib.contextmanager
 def opened(config: GuardConfig, measured: bytes, outside: Outside) -> Iterator[tuple[Processor, Loaded]]:
     """A processor that is ready to run, and what its state was found to be. `measured` are the bytes of the configuration."""
     key = SigningKey.read(Path(config.statement_key))
-    state_key = _read(Path(config.state_key), STATE_KEY_BYTES_MAX)
+    state_key = read_bounded(Path(config.state_key), STATE_KEY_BYTES_MAX)
     baseline = read_baseline(config)
     for folder in (config.run, config.device_files):
         if folder is not None:
@@ -162,14 +165,3 @@ def _parts(
             lambda: keeper.state.ruleset, models, Path(config.graphs) if config.graphs else None, outside.entropy
         ),
     )
-
-
-def _read(path: Path, bytes_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if len(data) > bytes_max:
-        raise InputError(f"has more than {bytes_max} bytes", where=str(path))
-    return data

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inspectorate.errors import EnvironmentError_, EvidenceError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.guarantee.graph.recheck import DRAW_BYTES, Job, Sample, recheck_apart
 from inspectorate.mechanisms.guarantee.graph.reference import GRAPH_BYTES_MAX
 from inspectorate.mechanisms.guarantee.graph.types import Graph, Outcome
@@ -52,11 +53,8 @@ def recheck_with(
 
 def _graph(file: Path, listed: ListedModel) -> Graph:
     """The listed graph. Raises `EnvironmentError_` or `EvidenceError`."""
-    try:
-        with file.open("rb") as data:
-            graph = Graph.parse_bytes(data.read(GRAPH_BYTES_MAX + 1), where=str(file))
-    except OSError as fault:
-        raise EnvironmentError_(f"cannot be read: {fault.strerror}", where=str(file)) from None
+    data = read_bounded(file, GRAPH_BYTES_MAX, unreadable=EnvironmentError_, too_large=EvidenceError)
+    graph = Graph.parse_bytes(data, where=str(file))
     if graph.digest != listed.graph:
         raise EvidenceError("is another graph than the ruleset lists", where=str(file))
     return graph

@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from inspectorate.canonical import Record, first_fault, parse_json
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.inspection.tokens.reference import (
     CONFIG_BYTES_MAX,
     FILES_MAX,
@@ -132,12 +133,7 @@ def read_model(folder: Path, *, digest: str | None) -> DeclaredModel:
 
 def read_shape(path: Path) -> DecoderShape:
     """Raises `InputError` where the file cannot be read, `EvidenceError` where it asks for what is not known here."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(CONFIG_BYTES_MAX + 1)
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    return parse_shape(data, where=str(path))
+    return parse_shape(read_bounded(path, CONFIG_BYTES_MAX, too_large=EvidenceError), where=str(path))
 
 
 def parse_shape(data: bytes, *, where: str) -> DecoderShape:

@@ -13,6 +13,7 @@ from pathlib import Path
 from inspectorate.declaration import load_declaration
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import CablingFormat
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.interconnect.topology.dot import read_dot
 from inspectorate.mechanisms.interconnect.topology.graph import FILE_BYTES_MAX, Fault, Topology
 from inspectorate.mechanisms.interconnect.topology.infiniband import read_ibnetdiscover
@@ -39,7 +40,7 @@ def read_plan(path: Path) -> Topology:
             raise InputError(
                 f"{path.suffix or 'no suffix'} is no form of a plan", where=str(path), remedy=f"one of {known}"
             )
-        return _PLANS[suffix](read_bounded(path))
+        return _PLANS[suffix](read_bounded(path, FILE_BYTES_MAX))
     except Fault as fault:
         raise InputError(fault.problem, where=fault.place(str(path)), remedy=fault.remedy) from None
 
@@ -62,15 +63,3 @@ def read_survey_as(format_: CablingFormat, data: bytes, *, node: str, where: str
 def format_of(data: bytes) -> CablingFormat:
     """The form of a survey, by its first character."""
     return CablingFormat.LLDP_JSON if data.lstrip()[:1] == b"{" else CablingFormat.IBNETDISCOVER
-
-
-def read_bounded(path: Path) -> bytes:
-    """The bytes of a file of bounded size. Raises `InputError`."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if len(data) > FILE_BYTES_MAX:
-        raise InputError(f"has more than {FILE_BYTES_MAX} bytes", where=str(path))
-    return data

@@ -8,11 +8,10 @@ figure that was declared elsewhere is handed in as a statement.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
 
-from inspectorate.canonical import JSON_BYTES_MAX, parse_json
+from inspectorate.canonical import parse_json
 from inspectorate.declaration import Declaration, WorkloadClaim, WorkloadKind
-from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Activity
 from inspectorate.mechanisms.interviews.consistency.types import (
     AnswerSheet,
@@ -23,18 +22,6 @@ from inspectorate.mechanisms.interviews.consistency.types import (
     YesNo,
 )
 from inspectorate.quantities import Period, merge_periods
-
-
-def read_bytes(path: Path) -> bytes:
-    """A file of bounded size. Raises `EnvironmentError_` or `InputError`."""
-    try:
-        size = path.stat().st_size
-        data = b"" if size > JSON_BYTES_MAX else path.read_bytes()
-    except OSError as fault:
-        raise EnvironmentError_(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if size > JSON_BYTES_MAX:
-        raise InputError(f"is larger than {JSON_BYTES_MAX} bytes", where=str(path))
-    return data
 
 
 def parse_sheet(data: bytes, *, where: str) -> AnswerSheet:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inspectorate.canonical import canonical_bytes, digest_of, parse_canonical
-from inspectorate.errors import EvidenceError, InputError
+from inspectorate.errors import EvidenceError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.whistleblowing.cases.acts import Opened
 from inspectorate.mechanisms.whistleblowing.cases.naming import thread_of
 from inspectorate.mechanisms.whistleblowing.intake.opening import OpenedFile, OpenedReport
@@ -66,13 +67,4 @@ def in_memory(folder: Path) -> bool:
 
 
 def _bounded(path: Path, bytes_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
-    except OSError as fault:
-        raise InputError(
-            f"cannot be read: {fault.strerror}", where=str(path), remedy="give a folder of an opened report"
-        ) from None
-    if len(data) > bytes_max:
-        raise EvidenceError(f"has more than {bytes_max} bytes", where=str(path))
-    return data
+    return read_bounded(path, bytes_max, too_large=EvidenceError, remedy="give a folder of an opened report")

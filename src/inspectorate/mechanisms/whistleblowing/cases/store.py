@@ -28,6 +28,7 @@ import pyrage
 
 from inspectorate.canonical import canonical_bytes, digest_of, parse_json
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.whistleblowing.cases.entries import CaseFile, Keys, read_entries
 
 CASE_BYTES_MAX = 64 << 20
@@ -201,12 +202,7 @@ def recipients_of(holders: Sequence[str], known: Mapping[str, str], where: str) 
 
 
 def _read_bounded(path: Path, bytes_max: int) -> bytes:
-    try:
-        if path.stat().st_size > bytes_max:
-            raise EvidenceError(f"has more than {bytes_max} bytes", where=str(path))
-        return path.read_bytes()
-    except OSError as fault:
-        raise EnvironmentError_(f"cannot be read: {fault.strerror}", where=str(path)) from None
+    return read_bounded(path, bytes_max, unreadable=EnvironmentError_, too_large=EvidenceError)
 
 
 def _write(path: Path, data: bytes) -> None:

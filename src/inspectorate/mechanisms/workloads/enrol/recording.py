@@ -38,6 +38,7 @@ from inspectorate.evidence import (
 from inspectorate.evidence.envelope import ENVELOPE_BYTES_MAX
 from inspectorate.evidence.observed import PAYLOAD_BYTES_MAX
 from inspectorate.evidence.stream import segment_of
+from inspectorate.files import read_bounded
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.workloads.enrol import reference
 from inspectorate.mechanisms.workloads.enrol.finer import finer_findings
@@ -78,7 +79,7 @@ class MeterSpool:
     def payload(self, digest: str) -> bytes:
         """The payload of a digest, hashed as it is read. Raises `EvidenceError`."""
         path = self.folder / "payloads" / digest.removeprefix("sha256:")
-        data = read_bounded(path, PAYLOAD_BYTES_MAX)
+        data = read_kept(path, PAYLOAD_BYTES_MAX)
         if digest_of(data) != digest:
             raise EvidenceError("is not the payload of its name", where=str(path), remedy="it was altered")
         return data
@@ -117,7 +118,7 @@ def read_spool(folder: Path, *, anchors: TrustAnchors, meter: str) -> MeterSpool
     envelopes: dict[str, Path] = {}
     others: set[str] = set()
     for path in paths:
-        verified = verify_envelope(read_bounded(path, ENVELOPE_BYTES_MAX), anchors=anchors, where=str(path))
+        verified = verify_envelope(read_kept(path, ENVELOPE_BYTES_MAX), anchors=anchors, where=str(path))
         predicate = verified.predicate
         if not isinstance(predicate, TelemetrySegment):
             continue
@@ -214,16 +215,9 @@ def check_origin(segments: Sequence[Segment], origin: Origin, *, where: str) -> 
         )
 
 
-def read_bounded(path: Path, bytes_max: int) -> bytes:
-    """The bytes of a file of bounded size. Raises `EnvironmentError_` or `EvidenceError`."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
-    except OSError as fault:
-        raise EnvironmentError_(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if len(data) > bytes_max:
-        raise EvidenceError(f"has more than {bytes_max:,} bytes", where=str(path))
-    return data
+def read_kept(path: Path, bytes_max: int) -> bytes:
+    """A file that a collector or a session wrote. Raises `EnvironmentError_` or `EvidenceError`."""
+    return read_bounded(path, bytes_max, unreadable=EnvironmentError_, too_large=EvidenceError)
 
 
 def _refuses(problem: Problem, wanted: Period) -> bool:

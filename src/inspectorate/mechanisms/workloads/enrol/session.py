@@ -41,7 +41,7 @@ from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.mechanisms.workloads.enrol import reference
 from inspectorate.mechanisms.workloads.enrol.load import MANIFEST, PLAN
 from inspectorate.mechanisms.workloads.enrol.manifest import settings_faults
-from inspectorate.mechanisms.workloads.enrol.recording import MeterSpool, Taken, check_origin, read_bounded
+from inspectorate.mechanisms.workloads.enrol.recording import MeterSpool, Taken, check_origin, read_kept
 from inspectorate.mechanisms.workloads.enrol.types import RecordedRun, SessionPlan
 from inspectorate.mechanisms.workloads.signature.types import (
     RUNS_MAX,
@@ -146,7 +146,7 @@ def read_session(folder: Path, *, anchors: TrustAnchors) -> Session:
     if len(paths) > STATEMENTS_MAX:
         raise EvidenceError(f"holds more than {STATEMENTS_MAX} statements", where=str(folder / "statements"))
     verified = [
-        verify_envelope(read_bounded(path, ENVELOPE_BYTES_MAX), anchors=anchors, where=str(path)) for path in paths
+        verify_envelope(read_kept(path, ENVELOPE_BYTES_MAX), anchors=anchors, where=str(path)) for path in paths
     ]
     openings = [one for one in verified if isinstance(one.predicate, EnrolmentOpened)]
     closings = [one for one in verified if isinstance(one.predicate, WorkloadEnrolled)]
@@ -229,7 +229,7 @@ def add_run(session: Session, name: RunName, taken: Taken, *, spool: MeterSpool,
     with DiskSpool(session.folder / RECORDED) as recorded:
         for segment in taken.segments:
             recorded.put(payload_name(segment.payload), [spool.payload(segment.payload)])
-            envelope = read_bounded(spool.envelopes[segment.digest], ENVELOPE_BYTES_MAX)
+            envelope = read_kept(spool.envelopes[segment.digest], ENVELOPE_BYTES_MAX)
             recorded.put(statement_name(envelope), [envelope])
     with DiskSpool(session.folder) as own:
         own.put(f"runs/{name.id}.json", [found.canonical_bytes()])
@@ -270,7 +270,7 @@ def statement_name(envelope: bytes) -> str:
 
 def _payload(folder: Path, digest: str, bytes_max: int) -> bytes:
     path = folder / payload_name(digest)
-    data = read_bounded(path, bytes_max)
+    data = read_kept(path, bytes_max)
     if digest_of(data) != digest:
         raise EvidenceError("is not the payload of its name", where=str(path), remedy="it was altered")
     return data
@@ -283,7 +283,7 @@ def _json_payload(folder: Path, digest: str, bytes_max: int) -> object:
 def _read_runs(folder: Path) -> tuple[RecordedRun, ...]:
     found = []
     for path in sorted(islice((folder / "runs").glob("*.json"), RUNS_MAX + 1)):
-        data = read_bounded(path, reference.RUN_FILE_BYTES_MAX)
+        data = read_kept(path, reference.RUN_FILE_BYTES_MAX)
         one = RecordedRun.parse(parse_canonical(data, where=str(path)), where=str(path), error=EvidenceError)
         if path.name != f"{one.run.id}.json":
             raise EvidenceError(f"is the file of run {one.run.id}", where=str(path))

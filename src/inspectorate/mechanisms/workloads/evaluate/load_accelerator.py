@@ -21,10 +21,10 @@ from pydantic import Field
 
 from inspectorate.canonical import Record, Text
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.workloads.evaluate.load_mlperf import Selection
 from inspectorate.mechanisms.workloads.evaluate.load_tables import Labels, runs_of
-from inspectorate.mechanisms.workloads.evaluate.logs import read_bounded
-from inspectorate.mechanisms.workloads.evaluate.reference import RUNS_MAX
+from inspectorate.mechanisms.workloads.evaluate.reference import FILE_BYTES_MAX, RUNS_MAX
 from inspectorate.mechanisms.workloads.evaluate.runs import Dropped, Kind, Run, without_duplicates
 from inspectorate.mechanisms.workloads.telemetry.frame import Samples
 from inspectorate.mechanisms.workloads.telemetry.table import read_table
@@ -67,7 +67,7 @@ def read_recorded(folder: Path) -> tuple[Recorded, ...]:
     """All runs of a recording, failed ones too. Raises `InputError`."""
     path = folder / RUNS
     found = []
-    for number, line in enumerate(read_bounded(path).decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(read_bounded(path, FILE_BYTES_MAX).decode("utf-8", "replace").splitlines(), 1):
         where = f"{path}, line {number}"
         if number > RUNS_MAX:
             raise InputError(f"more than {RUNS_MAX} runs", where=str(path))
@@ -166,7 +166,7 @@ def _labels(one: Recorded, hardware: str, session: str) -> Labels:
 
 
 def _hardware(path: Path) -> str:
-    manifest = _json(read_bounded(path).decode("utf-8", "replace"), str(path))
+    manifest = _json(read_bounded(path, FILE_BYTES_MAX).decode("utf-8", "replace"), str(path))
     try:
         name = manifest["session"]["chip"]["name"]
     except (KeyError, TypeError):

@@ -27,8 +27,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inspectorate.errors import InputError
-from inspectorate.mechanisms.workloads.evaluate.logs import files_below, read_bounded
-from inspectorate.mechanisms.workloads.evaluate.reference import ROWS_MAX, RUNS_MAX
+from inspectorate.files import read_bounded
+from inspectorate.mechanisms.workloads.evaluate.logs import files_below
+from inspectorate.mechanisms.workloads.evaluate.reference import FILE_BYTES_MAX, ROWS_MAX, RUNS_MAX
 from inspectorate.mechanisms.workloads.evaluate.runs import (
     Dropped,
     Kind,
@@ -165,7 +166,7 @@ def read_published(folder: Path, selection: Selection) -> tuple[tuple[Run, ...],
         row = _row_of_path(path.relative_to(folder.parent).parts)
         if row is None or not selection.wants(row["system"], row["meas"]):
             continue
-        data = read_bounded(path)
+        data = read_bounded(path, FILE_BYTES_MAX)
         seconds, watts = _spl(data, str(path)) if path.name == "spl.txt" else _mllog(data, str(path))
         if not np.isfinite(watts).any():
             empty += 1

@@ -28,9 +28,10 @@ from pydantic import Field, ValidationError
 
 from inspectorate.canonical import Record, Text
 from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.workloads.evaluate.load_mlperf import Selection
-from inspectorate.mechanisms.workloads.evaluate.logs import files_below, read_bounded
-from inspectorate.mechanisms.workloads.evaluate.reference import RUNS_MAX, TIMES_MAX
+from inspectorate.mechanisms.workloads.evaluate.logs import files_below
+from inspectorate.mechanisms.workloads.evaluate.reference import FILE_BYTES_MAX, RUNS_MAX, TIMES_MAX
 from inspectorate.mechanisms.workloads.evaluate.runs import Dropped, Kind, Run, without_duplicates
 from inspectorate.mechanisms.workloads.telemetry.frame import Frame, Samples
 from inspectorate.mechanisms.workloads.telemetry.public import read_spar, read_supercloud
@@ -157,7 +158,7 @@ def read_supercloud_runs(
     folder: Path, labels_path: Path, selection: Selection, signals: Sequence[str] = SIGNALS
 ) -> tuple[tuple[Run, ...], Dropped]:
     """Labelled jobs of MIT Supercloud. Raises `InputError`."""
-    text = io.StringIO(read_bounded(labels_path).decode("utf-8", "replace"))
+    text = io.StringIO(read_bounded(labels_path, FILE_BYTES_MAX).decode("utf-8", "replace"))
     rows = csv.DictReader(text)
     if not {"id_job", "model"} <= set(rows.fieldnames or ()):
         raise InputError("has no columns id_job and model", where=str(labels_path))
@@ -186,7 +187,7 @@ def read_labelled(
 ) -> tuple[tuple[Run, ...], Dropped]:
     """Our own tables and `nvidia-smi` logs beside a file of labels. Raises `InputError`."""
     try:
-        given = LabelFile.model_validate(yaml.safe_load(read_bounded(labels_path)))
+        given = LabelFile.model_validate(yaml.safe_load(read_bounded(labels_path, FILE_BYTES_MAX)))
     except (yaml.YAMLError, ValidationError, RecursionError) as fault:
         raise InputError(f"is no file of labels: {str(fault)[:300]}", where=str(labels_path)) from None
     folder = labels_path.parent.resolve()
@@ -214,4 +215,4 @@ def _labelled(labels: Labels, path: Path) -> tuple[Samples, Labels]:
 def _read(path: Path) -> Samples:
     if path.suffix == ".parquet":
         return read_table(path)
-    return read_smi(read_bounded(path), zone=UTC, report=ReadReport())
+    return read_smi(read_bounded(path, FILE_BYTES_MAX), zone=UTC, report=ReadReport())

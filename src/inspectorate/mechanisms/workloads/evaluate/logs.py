@@ -1,4 +1,4 @@
-"""Files below a folder, found and read within bounds."""
+"""Files below a folder, found within bounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inspectorate.errors import InputError
-from inspectorate.mechanisms.workloads.evaluate.reference import FILE_BYTES_MAX, FILES_MAX
+from inspectorate.mechanisms.workloads.evaluate.reference import FILES_MAX
 
 
 def files_below(folder: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
@@ -25,18 +25,3 @@ def files_below(folder: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
     if not files:
         raise InputError(f"holds no {' or '.join(patterns)}", where=str(folder))
     return files
-
-
-def read_bounded(path: Path) -> bytes:
-    """The bytes of a file. Raises `InputError`."""
-    try:
-        size = path.stat().st_size
-        if size > FILE_BYTES_MAX:
-            raise InputError(f"{size} bytes are more than {FILE_BYTES_MAX}", where=str(path))
-        with path.open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=str(path)) from None
-    if len(data) > FILE_BYTES_MAX:
-        raise InputError(f"more than {FILE_BYTES_MAX} bytes", where=str(path))
-    return data

@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from inspectorate.canonical import canonical_bytes, digest_of, parse_canonical
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.evidence import KeyCustody
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.guarantee.attestation import reference
 from inspectorate.mechanisms.guarantee.attestation.chain import parse_pem
 from inspectorate.mechanisms.guarantee.attestation.device import Quoted, measured_pairs
-from inspectorate.mechanisms.guarantee.attestation.files import read_file, replace_file
+from inspectorate.mechanisms.guarantee.attestation.files import replace_file
 from inspectorate.mechanisms.guarantee.attestation.measured import PCR_START, Measured, adds, replay
 from inspectorate.mechanisms.guarantee.attestation.structures import read_quote
 from inspectorate.mechanisms.guarantee.attestation.tpm.client import Client
@@ -152,7 +153,7 @@ def _log_in_force(path: Path, pcr: bytes) -> tuple[Measured, ...]:
 
 def _read_log(path: Path) -> tuple[Measured, ...]:
     try:
-        value = parse_canonical(read_file(path, _LOG_BYTES_MAX), where=str(path))
+        value = parse_canonical(read_bounded(path, _LOG_BYTES_MAX), where=str(path))
         entries = value["log"]
         return tuple(Measured(name=one["name"], digest=bytes.fromhex(one["digest"])) for one in entries)
     except (InputError, EvidenceError) as fault:
@@ -166,7 +167,7 @@ def _certificates(path: Path, key: object) -> tuple[bytes, ...]:
     if not path.exists():
         return ()
     try:
-        found = parse_pem(read_file(path, 4 * reference.CERTIFICATES_BYTES_MAX))
+        found = parse_pem(read_bounded(path, 4 * reference.CERTIFICATES_BYTES_MAX))
         ours = found[0].public_key() == key
     except ValueError as fault:
         raise InputError(f"holds no certificates: {fault}", where=str(path)) from None
