@@ -67,13 +67,13 @@ def test_asked_and_not_counted_leaves_all_capacity() -> None:
     found = taken([ASKED, LIMIT, QUIET], RATES)
     assert found.elsewhere_flop_max == found.hidden_flop_max == pytest.approx(7 * 7200)
     assert found.help[0].pod is None
-    assert found.help[0].hidden_flop_max == pytest.approx(0.04 * 7200)
+    assert found.help[0].hidden_flop_max == pytest.approx(0.07 * 7200)
 
 
 def test_a_count_leaves_its_share_beside_the_run_of_the_pods() -> None:
     found = taken([ASKED, LIMIT, QUIET, outside("count", PODS, TWO_HOURS, 0.02, miss=0.01)], RATES)
     assert found.elsewhere_flop_max == pytest.approx(0.02 * 7 * 7200)
-    assert found.hidden_flop_max == pytest.approx((0.04 + 0.14) * 7200)
+    assert found.hidden_flop_max == pytest.approx((0.07 + 0.14) * 7200)
     assert {"asked", "count"} <= {s.statement for s in found.statements}
 
 

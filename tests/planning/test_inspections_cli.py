@@ -36,11 +36,11 @@ sites:
 
 
 def assessed(*, outside: float | None = None, clause: str = "links") -> Assessment:
-    """A limit between pods, a bound of 5 % but for four hours of pod b."""
+    """A limit between pods, a bound of half a per cent but for four hours of pod b."""
     gap = PERIOD.start + timedelta(hours=4)
     bounds = [
         HiddenBound(
-            statement="signatures", miss_probability=0.005, scope=Scope(pods=pods, period=period), share_max=0.05
+            statement="signatures", miss_probability=0.005, scope=Scope(pods=pods, period=period), share_max=0.005
         )
         for pods, period in ((("a", "c", "d"), PERIOD), (("b",), Period(start=gap, end=PERIOD.end)))
     ]

@@ -10,10 +10,12 @@ Rules, in the order of the code:
    scope covers the whole interval.
 2. The statements used, counted once each however many cells they serve, have miss probabilities that sum to at most
    1 - confidence (union bound; nothing is assumed independent). Which to use is chosen to make the result small: exactly
-   where the search ends within its allowance, else the result is still an upper bound, and says so.
+   where the search ends within its allowance, else the result is still an upper bound, and says so. A choice among more than fit
+   together is made by what they say, which the union bound does not cover: the account names it among its assumptions.
 3. A single run may pool pods, and it may move (a slow link still hands the state of a run over once), so which pod leads is
    open anew in every interval. It gives all of its cell; a further pod at most its contribution under a verified limit, and
-   all of its cell where no limit is verified (`largest_run`).
+   all of its cell where no limit is verified. Contributions hold for pods at full rate, and never make less of a cell that
+   other evidence holds below it than full rate would (`largest_run`).
 4. Where a clause asks where chips are (`Outside`), what may be elsewhere is added in full: bounds and limits of pods hold only
    for chips that are in them (`elsewhere`). No count: all may be elsewhere, and the run is all capacity.
 5. The result is the largest hidden run, with what it rests on; beside it the largest run of post-training (`Joining`).
@@ -35,7 +37,22 @@ from inspectorate.assessment import Assessment
 from inspectorate.errors import InputError
 from inspectorate.quantities import Period
 
-__all__ = ["NO_EVIDENCE", "Account", "AccountPoint", "Help", "PodShare", "StatementUsed", "take_account"]
+CHOSEN_BY_WHAT_THEY_SAY = (
+    "statements were chosen among more than the confidence allows together, after what they say was known: it is the confidence of "
+    "those that were chosen, as if they had been chosen before"
+)
+"""Assumed where statements that would fit by themselves were left out: the best of many is wrong more often than any one."""
+
+__all__ = [
+    "CHOSEN_BY_WHAT_THEY_SAY",
+    "NO_EVIDENCE",
+    "Account",
+    "AccountPoint",
+    "Help",
+    "PodShare",
+    "StatementUsed",
+    "take_account",
+]
 
 
 def take_account(
@@ -57,7 +74,10 @@ def take_account(
     statements = collect(assessments, ground)
     chosen, exact = choose(statements, ground, budget=1 - confidence)
     open_ = bounded(chosen, ground)
-    _, joined = largest_run(open_.joins, open_.hidden)
+    assumptions = {text for statement in chosen for text in statement.assumptions}
+    if any(s not in chosen and s.miss_probability <= 1 - confidence for s in statements):
+        assumptions.add(CHOSEN_BY_WHAT_THEY_SAY)
+    _, joined = largest_run(open_.joins, open_.hidden, open_.capacity)
     return Account(
         period=period,
         interval_s=interval_s,
@@ -82,5 +102,5 @@ def take_account(
         ),
         series=series(ground, open_),
         help=what_helps(ground, chosen, open_),
-        assumptions=tuple(sorted({text for statement in chosen for text in statement.assumptions})),
+        assumptions=tuple(sorted(assumptions)),
     )

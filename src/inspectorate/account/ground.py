@@ -55,7 +55,7 @@ def lay_ground(capacities: Mapping[str, float], period: Period, interval_s: floa
     try:
         intervals = period.intervals(interval_s)
     except ValueError as fault:
-        raise InputError(str(fault), remedy="choose a longer interval") from None
+        raise InputError(str(fault), remedy="choose another interval") from None
     pods = tuple(sorted(capacities))
     if len(pods) * len(intervals) > CELLS_MAX:
         raise InputError(

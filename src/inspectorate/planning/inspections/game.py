@@ -7,7 +7,7 @@ The prover chooses, per kind, how many places k it uses for one run. What it get
 
     R(k) = min( cap, sum_c base_c k_c + sum_s max { lead_cs : k_c > 0 } )
 
-`base` is what a place adds where another leads (hidden x verified further contribution), `lead` what it adds on top in
+`base` is what a place adds where another leads (its verified further contribution, or all of it), `lead` what it adds on top in
 segment s of the time if it leads there: the rule of the account (rule 3 (a)), of which this is the value where all places
 are used. Where contributions fall after the second pod, the account is smaller than the sum; the cap is the account's own number.
 

@@ -5,7 +5,7 @@ If they do not give the account's own number, the review contradicts itself, and
 
 A place is a pod with one basis of its cells, or a site with all its open cells; besides, chips that may be elsewhere. Its part:
 
-- `base`, what its cells add where another pod leads: hidden x the verified further contribution;
+- `base`, what its cells add where another pod leads, by the account's rule 3 (a);
 - `lead`, by interval, what they add on top where they lead. Intervals with equal leads are one segment. Beyond `SEGMENTS_MAX` the
   rest counts as if it always led, which only makes runs larger.
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from inspectorate.account import NO_EVIDENCE, Account
 from inspectorate.account.ground import Ground, collect, lay_ground
-from inspectorate.account.largest import Bounded, bounded
+from inspectorate.account.largest import Bounded, bounded, in_one_run
 from inspectorate.errors import InputError
 from inspectorate.findings import Finding
 from inspectorate.planning.inspections.game import Floats
@@ -121,7 +121,7 @@ def open_places(cells: Cells, at: Whereabouts, *, by_site: bool) -> Open:
     ground, open_ = cells.ground, cells.open
     groups = _sites(cells, at) if by_site else _pods(cells)
     hours = np.array([interval.duration_s for interval in ground.intervals]) / 3600
-    lead = open_.hidden * (1 - open_.joins.further)
+    base, lead = in_one_run(open_.hidden, open_.joins.further, open_.capacity)
     run, single = open_.run_flop, len(groups) <= 200
     places = []
     for rows, mask, basis in groups:
@@ -139,7 +139,7 @@ def open_places(cells: Cells, at: Whereabouts, *, by_site: bool) -> Open:
                 basis=basis,
                 site=at.of_pod[pods[0]],
                 hidden_flop=float(hidden.sum()),
-                base_flop=float((hidden * open_.joins.further[rows]).sum()),
+                base_flop=float(np.where(mask, base[rows], 0.0).sum()),
                 lead_flop=np.where(mask, lead[rows], 0.0).max(axis=0),
                 pods_looked_at=len(pods),
                 pod_hours=float((mask * hours).sum()),

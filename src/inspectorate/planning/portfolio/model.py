@@ -12,6 +12,9 @@ For one cluster of capacity K [FLOP in one run's time], its mechanisms, and the 
    largest pod. The largest hidden run is then the sum of all a, plus the largest l, plus u times what nobody declared, u being the
    least residual among the mechanisms of the fleet that stand.
 
+In (5) the factor w makes less of slow work, too, which the account does not allow (decision 0030): where a limit and a residual
+meet on one cluster, a review may find more than the plan left.
+
 All three of r, w, o enter so that less is never worse, whoever leads: choosing the least of each is exact, and is what makes the
 mixed-integer program (`program`) exact.
 """
