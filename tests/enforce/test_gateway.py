@@ -328,6 +328,26 @@ def test_the_lock_is_what_stops_it(bench: Bench, enforced: LimitPlan) -> None:
     assert bench.pings("a", address("b"), count=3) == 3
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "filter add dev to-a parent ffff: protocol ip prio 5 u32 match u32 0 0 action mirred egress redirect dev to-b",
+        "qdisc add dev lo ingress",
+        "qdisc replace dev to-a clsact",
+    ],
+)
+def test_whatever_else_acts_at_a_way_in_is_a_fault(bench: Bench, enforced: LimitPlan, command: str) -> None:
+    """It acts before any rule does: what is led on there reaches no rule."""
+    assert judge(kernel.read(enforced.interfaces, bench.runner)).faults == ()
+    if "clsact" in command:
+        run(bench.inside("gw", "tc", "qdisc", "del", "dev", "to-a", "ingress"))
+    run(bench.inside("gw", "tc", *command.split()))
+    faults = judge(kernel.read(enforced.interfaces, bench.runner)).faults
+    run(bench.inside("gw", "tc", "qdisc", "del", "dev", "lo", "ingress"), check=False)
+    run(bench.inside("gw", "tc", "qdisc", "del", "dev", "to-a", "clsact"), check=False)
+    assert faults
+
+
 def test_a_gateway_that_is_not_the_plan_s_is_refused_and_left_closed(bench: Bench) -> None:
     run(bench.inside("gw", "nft", "add table ip nat"))
     with pytest.raises(InputError, match="other rules"):
@@ -392,6 +412,16 @@ def test_rules_changed_by_hand_stop_traffic_and_it_is_attested(bench: Bench, tmp
     last = attested(tmp_path)[-1]
     assert not last.unchanged
     assert run(bench.inside("gw", "sysctl", "-n", *kernel.FORWARDING)).stdout.split() == ["0", "0"]
+    assert bench.pings("a", address("out")) == 0
+
+
+def test_a_filter_added_by_hand_at_a_way_in_ends_the_service_and_is_attested(bench: Bench, tmp_path: Path) -> None:
+    """The kernel tells nobody of it: it is seen when the next attestation reads what runs."""
+    daemon = serving(bench, tmp_path, plan(), "--attest-every", "1")
+    redirect = "protocol ip prio 5 u32 match u32 0 0 action mirred egress redirect dev to-b"
+    run(bench.inside("gw", "tc", "filter", "add", "dev", "to-a", "parent", "ffff:", *redirect.split()))
+    assert daemon.wait(timeout=10) == 20
+    assert "comes in at to-a" in (tmp_path / "serve.out").read_text()
     assert bench.pings("a", address("out")) == 0
 
 
@@ -466,7 +496,7 @@ def test_an_attestation_on_demand_notices_a_change_that_was_undone(
         run(bench.inside("gw", "nft", "add chain inet inspectorate brief"))
         run(bench.inside("gw", "nft", "delete chain inet inspectorate brief"))
         time.sleep(0.3)
-    assert watching.returncode == 0
+    assert watching.returncode == 20
     assert json.loads((tmp_path / "said").read_text())["unchanged"] is False
 
 
@@ -508,7 +538,8 @@ def test_check_of_a_statement(bench: Bench, tmp_path: Path) -> None:
         "--anchors",
         str(trusted),
     ]
-    assert bench.program(*arguments, "--payload", str(payload)).returncode == 0
+    done = bench.program(*arguments, "--payload", str(payload))
+    assert (done.returncode, "as gateway-1 stated of 20" in done.stdout) == (0, True)
     forged = tmp_path / "forged"
     forged.write_bytes(payload.read_bytes().replace(b"500000", b"900000"))
     done = bench.program(*arguments, "--payload", str(forged))

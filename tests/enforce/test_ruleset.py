@@ -16,7 +16,7 @@ from inspectorate.canonical import canonical_bytes
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.mechanisms.interconnect.enforce import ruleset
 from inspectorate.mechanisms.interconnect.enforce.plan import LimitPlan, Pair, PodPlan, Service, load_plan
-from inspectorate.mechanisms.interconnect.enforce.readback import read_rules
+from inspectorate.mechanisms.interconnect.enforce.readback import read_locks, read_rules
 from inspectorate.mechanisms.interconnect.enforce.ruleset import Object, OpenWindow
 from inspectorate.mechanisms.interconnect.enforce.snapshot import Snapshot, judge
 
@@ -194,6 +194,43 @@ def test_nonsense_among_good_rules_is_a_fault_and_no_traceback(value: object, pl
         whole.insert(place % len(whole), {kind: value})
         assert read_rules(whole).faults
         whole = as_given(plan())
+
+
+def test_rules_of_somebody_else_are_a_fault_and_no_traceback() -> None:
+    running = read_rules([{"table": {"family": "ip", "name": "filter"}}])
+    assert "not of this program's making" in running.faults[0]
+
+
+def test_queues_and_interfaces_in_no_form_of_the_kernels_are_a_fault_and_no_traceback() -> None:
+    queues = [{"dev": ["to-a"], "parent": {}, "kind": "htb"}, "bfifo"]
+    links = [{"ifname": "to-a", "flags": 5}]
+    running = judge(Snapshot(rules=as_given(plan()), queues=queues, filters={}, links=links, forwarding={}))
+    assert any("queue of to-a" in fault for fault in running.faults)
+    assert any("in which ip gives them" in fault for fault in running.faults)
+
+
+SHAPED = [
+    "filter parent ffff: protocol ip pref 1 u32 chain 0 fh 800::800 order 2048 key ht 800 bkt 0 terminal flowid not_in_hw",
+    "match 00000000/00000000 at 0",
+    "action order 1: mirred (Egress Redirect to device shape0) stolen",
+    "index 1 ref 1 bind 1",
+]
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        ([], False),
+        (SHAPED, False),
+        ([*SHAPED[:2], "action order 1: mirred (Egress Redirect to device to-b) stolen"], True),
+        ([*SHAPED[:3], "action order 2: skbedit priority 1:1 pipe"], True),
+        (["filter parent ffff: protocol all pref 49152 bpf chain 0 handle 0x1 some.o:[tc] direct-action"], True),
+    ],
+)
+def test_what_comes_in_may_be_led_to_a_shaper_and_nowhere_else(more: list[str], fault: bool) -> None:
+    lines = {"to-a": ["filter parent 1: protocol arp pref 1 u32 chain 0", *more]}
+    found = read_locks([], lines, ("to-a",))
+    assert any("comes in at to-a" in text for text in found) is fault
 
 
 def test_a_payload_without_its_parts_is_refused() -> None:

@@ -193,7 +193,14 @@ def read(interfaces: Sequence[str], run: Runner) -> Snapshot:
     """What the kernel says that it runs."""
     rules = _json(run(["nft", "-j", "list", "ruleset"], ""), "nft")
     on = run(["sysctl", "-n", *FORWARDING], "").split()
-    filters = {name: run(["tc", "filter", "show", "dev", name], "").splitlines() for name in interfaces}
+    filters = {
+        name: [
+            line
+            for way in ((), ("ingress",))
+            for line in run(["tc", "filter", "show", "dev", name, *way], "").splitlines()
+        ]
+        for name in interfaces
+    }
     return Snapshot(
         rules=rules.get("nftables", []) if isinstance(rules, dict) else [],
         queues=_json(run(["tc", "-j", "qdisc", "show"], ""), "tc"),

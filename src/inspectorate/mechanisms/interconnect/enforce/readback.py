@@ -7,7 +7,8 @@ Procedure:
 2. The guess is rendered (`ruleset.render`), and compared with the objects, all of them. Only if they are the same is the
    guess the meaning of what runs. Whatever differs is a fault, and nothing is said of limits.
 3. Elements of sets are looked at apart: a switch without a timeout of less than a second is a fault.
-4. Queues: what leaves an interface of the plan unmarked must be dropped by its queue.
+4. Queues: what leaves an interface of the plan unmarked must be dropped by its queue, and what comes in may be led to a shaper of
+   ours and nowhere else: a filter at the way in acts before any rule does.
 
 So a rule more, a rule less, another order, another table, a chain that passes by default: all are faults, without any of
 them being thought of here. The kernel rounds nothing that matters: it keeps rates in bytes per second.
@@ -16,6 +17,7 @@ Raises nothing on content; a document that is not of this form at all has a faul
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +40,8 @@ from inspectorate.mechanisms.interconnect.enforce.plan import (
 from inspectorate.mechanisms.interconnect.enforce.ruleset import Object, OpenWindow
 
 OBJECTS_MAX = 20_000
+_SHAPED = ("filter parent ffff: protocol ip pref 1 u32 ", "filter parent ffff: protocol ipv6 pref 2 u32 ")
+_TO_SHAPER = re.compile(rf"action order 1: mirred \(Egress Redirect to device {SHAPER_PREFIX}[A-Za-z0-9_.-]*\) stolen")
 _UNKNOWN_GATEWAY = "unnamed"
 """The rules do not say whose they are; the statement about them does."""
 
@@ -84,7 +88,7 @@ def read_rules(objects: object) -> Running:
         return _nothing("no rules are loaded")
     try:
         return _understood(listed)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as fault:
+    except (LookupError, TypeError, AttributeError, ValueError, StopIteration) as fault:
         text = first_fault(fault) if isinstance(fault, ValidationError) else f"{type(fault).__name__}: {fault}"
         return _nothing(f"the rules are not of this program's making ({text[:200]})")
 
@@ -110,12 +114,14 @@ def _understood(listed: list[Object]) -> Running:
 def read_locks(queues: object, filters: object, interfaces: Iterable[str]) -> tuple[str, ...]:
     """Faults of the queues (step 4): none if each interface drops what no rule accepted.
 
-    `queues` is what `tc -j qdisc show` gives; `filters` maps an interface to the lines of `tc filter show`.
+    `queues` is what `tc -j qdisc show` gives; `filters` maps an interface to the lines of `tc filter show`, those of its way in
+    included.
     """
+    interfaces = tuple(interfaces)
     listed = queues if isinstance(queues, list) else []
     lines = filters if isinstance(filters, dict) else {}
-    found: dict[tuple[object, object], Mapping[str, Any]] = {
-        (item.get("dev"), item.get("parent", "root" if item.get("root") else None)): item
+    found: dict[tuple[str, str], Mapping[str, Any]] = {
+        (str(item.get("dev")), str(item.get("parent", "root" if item.get("root") else None))): item
         for item in listed
         if isinstance(item, dict) and item.get("kind") != "ingress"
     }
@@ -134,7 +140,28 @@ def read_locks(queues: object, filters: object, interfaces: Iterable[str]) -> tu
             faults.append(f"the queue of {interface} does not drop what no rule accepted")
         elif not _only_arp(lines.get(interface)):
             faults.append(f"the queue of {interface} lets more pass than address resolution and what a rule accepted")
+        if not _only_shaped(lines.get(interface)):
+            faults.append(f"what comes in at {interface} is led elsewhere than to the rules")
+    ways_in = {str(item.get("dev")): item["kind"] for item in listed if _is_way_in(item)}
+    faults += [
+        f"filters of a kind that no plan gives stand at {name}"
+        for name, kind in ways_in.items()
+        if kind != "ingress" or name not in interfaces
+    ]
     return tuple(faults)
+
+
+def _is_way_in(item: object) -> bool:
+    return isinstance(item, dict) and item.get("kind") in ("ingress", "clsact")
+
+
+def _only_shaped(lines: object) -> bool:
+    """Whether filters at the way in do nothing but send IP through a shaper of ours."""
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        return False
+    filters = [line for line in lines if line.startswith("filter ") and not line.startswith("filter parent 1:")]
+    actions = [line for line in lines if line.startswith("action ")]
+    return all(line.startswith(_SHAPED) for line in filters) and all(_TO_SHAPER.fullmatch(line) for line in actions)
 
 
 def _only_arp(lines: object) -> bool:
@@ -154,7 +181,9 @@ def read_links(links: object, interfaces: Iterable[str]) -> tuple[str, ...]:
     for link in links:
         if not isinstance(link, dict) or not isinstance(link.get("ifname"), str):
             return ("the interfaces are not in the form in which ip gives them",)
-        name, flags = link["ifname"], link.get("flags", ())
+        name, flags = link["ifname"], link.get("flags", [])
+        if not isinstance(flags, list):
+            return ("the interfaces are not in the form in which ip gives them",)
         if name not in known and not name.startswith(SHAPER_PREFIX) and "UP" in flags:
             faults.append(f"interface {name} is up and in no plan")
         if name in known and ("master" in link or "xdp" in link):
