@@ -274,3 +274,24 @@ def test_a_desk_with_the_key_of_another_office_is_refused(offices: Offices) -> N
         str(folder / f"{NAMES[0]}.age"), "--offices", str(folder / "offices.yaml"), "--agreement", "inference-only-heard", code=2,
     )  # fmt: skip
     assert not (folder / "forged" / "desk.yaml").exists()
+
+
+def test_a_file_that_is_whole_in_neither_copy_is_no_success(opened: Offices) -> None:
+    for name in NAMES[:2]:
+        for path in (opened.folder / name / "cases" / CASE / "files").iterdir():
+            path.write_bytes(b"cut off") if name == NAMES[0] else path.unlink()
+    theirs = str(opened.folder / NAMES[0] / "cases" / CASE)
+    assert "whole in neither copy" in opened.at(NAMES[1], "merge", theirs, code=10).output
+
+
+def test_words_are_shown_as_words(opened: Offices) -> None:
+    opened.at(NAMES[0], "note", CASE, words="read\x1b[2J\n  beside it: contradicted")
+    shown = opened.at(NAMES[0], "show", CASE).output
+    assert "noted: read\\u001b[2J\n    |   beside it: contradicted" in shown
+
+
+def test_a_source_without_room_on_the_board_is_no_success(opened: Offices, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened.at(NAMES[0], "reply", CASE, words="thank you")
+    monkeypatch.setattr("inspectorate.mechanisms.whistleblowing.cases.board.PLACES", 0)
+    board = ["board", "--intake", "main", "--sequence", "1", "--out", str(opened.folder / "b")]
+    assert f"no room for any answer of {CASE}" in opened.at(NAMES[0], *board, code=10).output

@@ -290,6 +290,11 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     dropped = run.invoke(interview, ["check", str(sheet), "--calibration", str(agreed), "--leave-out", "nothing"])
     assert isinstance(dropped.exception, InputError), "the group above prints it and exits 2"
     assert "there is no statement nothing" in str(dropped.exception)
+    assert out.stat().st_mode & 0o077 == 0
+    gone = run.invoke(
+        interview, ["check", str(sheet), "--calibration", str(agreed), "--leave-out", told().statements[0].id]
+    )
+    assert f"left out by whoever checked: {told().statements[0].id}" in gone.output
     sheet.write_bytes(b"[]")
     spoilt = run.invoke(interview, ["check", str(sheet), "--calibration", str(agreed)])
     assert isinstance(spoilt.exception, EvidenceError), "which exits 30"

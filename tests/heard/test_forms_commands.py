@@ -102,6 +102,8 @@ def test_from_a_draw_to_statements(sitting: Round) -> None:
     first, second, third = sitting.drawn
     told = sitting.record(sitting.capture(first), "--to", sitting.office)
     assert (told["heard"], told["outstanding"]) == ([first], [second, third])
+    early = sitting.answers()
+    assert (early.exit_code, json.loads(early.output)["outstanding"]) == (10, [second, third])
     told = sitting.record(sitting.capture(second, say={"racks": 12}), "--to", sitting.office, "--absent", third, code=0)
     assert (told["heard"], told["absent"], told["outstanding"]) == ([first, second], [third], [])
     records = (sitting.root / "kept" / "records.json").read_bytes()
@@ -111,6 +113,7 @@ def test_from_a_draw_to_statements(sitting: Round) -> None:
         assert b"work_at_pods" not in path.read_bytes()
     result = sitting.answers()
     assert result.exit_code == 0, (result.output, result.exception)
+    assert (sitting.root / "sheet.json").stat().st_mode & 0o077 == 0
     sheet = AnswerSheet.model_validate_json((sitting.root / "sheet.json").read_bytes())
     assert {(one.entry, one.stratum) for one in sheet.interviewees} == {(first, "operations"), (second, "operations")}
     racks = {

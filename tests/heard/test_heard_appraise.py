@@ -10,6 +10,7 @@ import pytest
 from heard_site_evidence import (
     CHANNELS,
     OFFICES,
+    SEED,
     STAFF,
     anchors,
     appraised,
@@ -18,6 +19,7 @@ from heard_site_evidence import (
     evidence,
     evidence_under,
     told,
+    verified,
     without,
 )
 
@@ -36,10 +38,12 @@ from inspectorate.evidence import (
     RosterOpened,
     VerifiedStatement,
     VisitsHeld,
+    sign_statement,
 )
 from inspectorate.keys import Holder, TrustAnchor
 from inspectorate.mechanisms.interviews.appraise import INTERVIEWS
 from inspectorate.mechanisms.interviews.forms.shipped import SHIPPED, shipped_form
+from inspectorate.mechanisms.whistleblowing.appraise import WHISTLEBLOWING
 from inspectorate.worlds import heard
 from inspectorate.worlds.heard_attacks import LEAD
 from inspectorate.worlds.heard_cheats import HEARD_CHEATS, HeardAttack
@@ -137,6 +141,41 @@ def test_any_one_statement_of_a_round_that_is_left_out_leaves_a_gap(kind: type) 
     for gone in (one for one in whole.reports if isinstance(one.predicate, kind)):
         less = replace(whole, reports=tuple(one for one in whole.reports if one is not gone))
         assert appraised(STAFF, less).verdict is not Verdict.CONSISTENT
+
+
+def _resigned(one: VerifiedStatement, key: str, **changes: object) -> VerifiedStatement:
+    """The statement with other words, signed by the key of that name."""
+    statement = one.statement.model_copy(update={"predicate": one.predicate.model_copy(update=changes)})
+    return verified([sign_statement(statement, heard.key_of(SEED, key))])[0]
+
+
+def test_a_small_roster_made_for_the_visits_excuses_nobody() -> None:
+    whole = evidence()
+    visit = next(one for one in whole.reports if isinstance(one.predicate, VisitsHeld))
+    assert isinstance(visit.predicate, VisitsHeld)
+    roster = next(one for one in whole.reports if one.digest == visit.predicate.roster)
+    small = _resigned(roster, heard.ROSTER, roster="roster-small", strata={"research": 3})
+    visited = _resigned(visit, heard.OFFICES[0], roster=small.digest, due=3, came=3, excused=0)
+    reports = (*(one for one in whole.reports if one is not visit), small, visited)
+    found = appraised(CHANNELS, replace(whole, reports=reports))
+    assert found.verdict is not Verdict.CONSISTENT
+    assert any("3 were due by roster roster-small, and 4" in text for text in told(found)), told(found)
+
+
+def test_all_keepers_of_rosters_that_are_declared_are_visited() -> None:
+    about = case(CHANNELS, evidence(), visited_every_s=declaration().period.duration_s / 2)
+    (before,) = WHISTLEBLOWING.appraise(about)
+    assert before.verdict is Verdict.CONSISTENT, before.reasons
+    (site,) = about.declaration.sites
+    second = next(one for one in site.reporters if one.kind is ReporterKind.ROSTER).model_copy(
+        update={"id": "roster-2"}
+    )
+    more = about.declaration.model_copy(
+        update={"sites": (site.model_copy(update={"reporters": (*site.reporters, second)}),)}
+    )
+    (found,) = WHISTLEBLOWING.appraise(replace(about, declaration=more))
+    assert found.verdict is Verdict.NOT_OBSERVED
+    assert any("no visits of whom roster-2 lists" in text for text in told(found)), told(found)
 
 
 def _spoken_by_offices(one: VerifiedStatement) -> bool:

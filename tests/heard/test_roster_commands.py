@@ -6,19 +6,23 @@ import base64
 import csv
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from roster_cases import ANCHORS, DAY, HOUR, INSPECTOR, PROVER, rows
 
+from inspectorate.agreement import InterviewedStaff
+from inspectorate.canonical import digest_of
 from inspectorate.cli.interview import interview
 from inspectorate.cli.options import now
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import VisitsHeld
 from inspectorate.evidence.exchange import Exchange
 from inspectorate.keys import SigningKey
+from inspectorate.mechanisms.interviews.roster.faults import Fault, Found
+from inspectorate.mechanisms.interviews.roster.opening import check_opening
 from inspectorate.mechanisms.interviews.roster.people import Row
 
 
@@ -245,6 +249,8 @@ def test_visits_are_scheduled_and_attended(site: Site) -> None:
     assert len(list((site.root / "visits" / "entries").iterdir())) == 20
     cramped = site.run("visits", "schedule", *folders, *given, *times, "--minutes", "600")
     assert isinstance(cramped.exception, InputError)
+    again = site.run("visits", "schedule", *folders, *given, *times, "--minutes", "60", "--rooms", "3")
+    assert "is not empty" in str(again.exception)
     attended = ("--came", "0-16,19", "--excused", "17=ill", "--keep", site.root / "attendance")
     words = ("visits", "held", site.root / "visits" / "schedule.json", "--from", site.root / "prover", "--as", "ada")
     found = site.done(*words, *attended, *site.verifier, code=20)
@@ -293,6 +299,7 @@ def test_sizes_are_planned_for_published_and_for_own_numbers(site: Site) -> None
     agreed = site.done("plan", "--people", "40", "--agreement", "inference-only-heard")["draws"]
     assert agreed
     assert isinstance(site.run("plan", "--people", "10").exception, InputError)
+    assert "cannot know" in str(site.run("plan", "--people", "10", "--knowing", "20").exception)
 
 
 def test_a_key_of_another_cannot_speak(site: Site) -> None:
@@ -313,3 +320,63 @@ def test_a_key_of_another_cannot_speak(site: Site) -> None:
     result = site.draw()
     assert isinstance(result.exception, EvidenceError)
     assert "set aside" in str(result.exception)
+
+
+def test_what_was_set_aside_is_never_a_success(site: Site) -> None:
+    for name in ("verifier", "prover"):
+        (site.root / name / "statements").mkdir(parents=True)
+    (site.root / "verifier" / "statements" / "1.json").write_bytes(b"{}")
+    assert "1.json" in str(site.verify().exception)
+    (site.root / "verifier" / "statements" / "1.json").unlink()
+    site.promise()
+    site.commit()
+    changes = ("changes", site.root / "prover", "--reporter", "staff-a", "--anchors", site.root / "anchors.json")
+    alone = site.run(*changes)
+    assert (alone.exit_code, "there is one roster" in alone.output) == (0, True)
+    site.draw()
+    site.open()
+    site.held()
+    assert site.verify().exit_code == 0
+    (site.root / "prover" / "statements" / "0.json").write_bytes(b"{}")
+    for result in (site.verify(), site.run(*changes)):
+        assert result.exit_code == 30
+        assert "0.json" in result.output
+
+
+def test_what_the_agreement_says_of_forms_and_time_is_held_against_a_round(site: Site) -> None:
+    agreed = InterviewedStaff.model_validate(
+        {
+            "kind": "interviewed-staff", "held_every_s": 1, "answer_within_s": 3600, "forms": [digest_of(b"the form")],
+            "strata": [{"id": name, "knowing_min": 2, "reach_min": 0.5} for name in ("operations", "research")],
+            "unheard_share_max": 0.1,
+        }
+    )  # fmt: skip
+    site.promise()
+    site.commit()
+    site.draw()
+    site.open()
+    site.held()
+    for change, code, fault in (
+        ({}, 0, ""), ({"forms": (digest_of(b"another"),)}, 20, "form-other"),
+        ({"answer_within_s": 1e6}, 30, "answer-too-soon"),
+    ):  # fmt: skip
+        with pytest.MonkeyPatch.context() as patch:
+            terms = agreed.model_copy(update=change)
+            patch.setattr("inspectorate.cli.interview_verify.agreed_clause", lambda _, terms=terms: terms)
+            result = site.verify("--agreement", "agreed")
+        assert result.exit_code == code, (fault, result.output, result.exception)
+        assert fault in result.output
+
+
+def test_a_person_behind_two_entries_is_no_success(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.promise()
+    site.commit()
+    site.draw()
+    site.open()
+    site.held()
+    twice = Found(fault=Fault.PERSON_TWICE, detail="entries 1 and 2 are one person", entry=2)
+    monkeypatch.setattr(
+        "inspectorate.cli.interview_verify.check_opening",
+        lambda *given, **more: replace(check_opening(*given, **more), faults=(twice,)),
+    )
+    assert site.verify().exit_code == 30

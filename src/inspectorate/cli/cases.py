@@ -1,6 +1,7 @@
 """`inspectorate cases`: what offices do with a report. A desk is one office's folder (`init`); every other command works at one.
 
-Exit codes: 0 done, 10 something is overdue, 30 a case or a package was altered or does not fit, 2 wrong use or not enough offices.
+Exit codes: 0 done, 10 something is overdue or incomplete, 30 a case or a package was altered or does not fit, 2 wrong use or not
+enough offices.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from inspectorate.cli.cases_handing import hand_over, receive
 from inspectorate.cli.cases_leads import close, raise_, reopen, request
 from inspectorate.cli.cases_open import open_
 from inspectorate.cli.options import EXISTING_FILE, print_json
+from inspectorate.cli.replay_files import printable
 from inspectorate.errors import InputError
 from inspectorate.mechanisms.whistleblowing.cases.acts import Claim, Noted
 from inspectorate.mechanisms.whistleblowing.cases.alike import alike as find_alike
@@ -107,7 +109,7 @@ def _shown(file: CaseFile, state: CaseState) -> list[str]:
     lines = [f"{state.case}: {state.standing.value}, held by {', '.join(state.holders)}"]
     for report in state.reports:
         lines.append(f"report, read by {', '.join(report.offices)} ({report.opened.language})")
-        lines += [f"  {name}: {text}" for name, text in report.opened.answers.items()]
+        lines += [f"  {name}: {printable(text)}" for name, text in report.opened.answers.items()]
         lines += [f"  file {one.digest[7:19]} {one.name!r}, {one.size:,} bytes" for one in report.opened.files]
     for said in state.claims.values():
         lines += _claim(said, state)
@@ -117,7 +119,7 @@ def _shown(file: CaseFile, state: CaseState) -> list[str]:
         lines.append(f"lead {name}: raised by {asked}" + (f"; closed by {ended}" if ended else ""))
     lines.append("entries")
     for one in file.held:
-        what = f"noted: {one.entry.act.text}" if isinstance(one.entry.act, Noted) else one.entry.act.act
+        what = f"noted: {printable(one.entry.act.text)}" if isinstance(one.entry.act, Noted) else one.entry.act.act
         lines.append(f"  {when(one.entry.at)}  {one.entry.by} {one.entry.number}: {what}")
     return lines
 
@@ -131,7 +133,7 @@ def _claim(said: Claim, state: CaseState) -> list[str]:
         ("could not see", said.could_not_see),
         ("was told", said.told),
     ):
-        lines += [f"  {title}: {text}" for text in texts]
+        lines += [f"  {title}: {printable(text)}" for text in texts]
     lines += [f"  not asked yet: {one}" for one in said.not_asked]
     lines += [
         f"  beside it: {one.standing}, review of {when(one.as_of)}" for one in state.corroborations.get(said.id, ())
@@ -144,9 +146,14 @@ def _claim(said: Claim, state: CaseState) -> list[str]:
 @click.argument("copy", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @on_desk
 def merge(desk_folder: Path, as_json: bool, copy: Path) -> None:
-    """Take over what other offices did: COPY is their folder of one case, as it is. It is sealed to this office, too."""
+    """Take over what other offices did: COPY is their folder of one case, as it is. It is sealed to this office, too.
+
+    Exits 10 where a file of the case is whole in neither copy.
+    """
     at_desk = open_desk(desk_folder)
     state, missing = at_desk.desk.merge(copy)
-    lines = [f"{state.case}: {state.standing.value}", *(f"  file {name} is in neither copy" for name in missing)]
+    lines = [f"{state.case}: {state.standing.value}", *(f"  file {name} is whole in neither copy" for name in missing)]
     facts = {"case": state.case, "standing": state.standing.value, "missing_files": list(missing)}
     done(as_json, facts, lines)
+    if missing:
+        raise SystemExit(10)

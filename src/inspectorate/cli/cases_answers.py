@@ -41,7 +41,10 @@ def reply(case: str, desk_folder: Path, as_json: bool, text: str) -> None:
 @click.option("--sequence", type=click.IntRange(min=1), required=True, help="One more than that of the board before.")
 @click.option("--out", type=NEW_PATH, required=True, help="The board, for the host of the intake.")
 def board(desk_folder: Path, as_json: bool, intake: str, sequence: int, out: Path) -> None:
-    """Make the board of this office: on a schedule, whether it answered anybody or not."""
+    """Make the board of this office: on a schedule, whether it answered anybody or not.
+
+    Exits 10 where a source is not answered for want of room.
+    """
     at_desk = open_desk(desk_folder)
     gathered = gather(at_desk.desk.all(), at_desk.desk.office, intake)
     data = board_of(intake, at_desk.desk.office, sequence, gathered, at_desk.desk.key)
@@ -50,13 +53,17 @@ def board(desk_folder: Path, as_json: bool, intake: str, sequence: int, out: Pat
         f"{out}: board {sequence} of {at_desk.desk.office}, {len(gathered.answers)} answers; nobody else can count them"
     ]
     lines += [f"  no room for older answers of {case}" for case in gathered.left_off]
+    lines += [f"  no room for any answer of {case}" for case in gathered.unanswered]
     facts = {
         "out": str(out),
         "sequence": sequence,
         "answers": len(gathered.answers),
         "left_off": list(gathered.left_off),
+        "unanswered": list(gathered.unanswered),
     }
     done(as_json, facts, lines)
+    if gathered.unanswered:
+        raise SystemExit(10)
 
 
 @click.command()

@@ -13,7 +13,8 @@ from inspectorate.agreement import Agreement
 from inspectorate.assessment import Lead
 from inspectorate.canonical import Record, digest_of, first_fault, parse_json
 from inspectorate.cli.cases_desk import acted, on_case, open_desk, words_from, yaml_from
-from inspectorate.cli.options import EXISTING_FILE, now, parse_time, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, now, parse_time, print_json
+from inspectorate.cli.replay_files import printable
 from inspectorate.corroboration import TOUCHES, HeardLead, corroborate
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Activity, HumanSource, Step
@@ -43,7 +44,10 @@ class Words(Record):
 @click.command()
 @on_case
 @click.option(
-    "--id", "name", required=True, help="A short name of the claim, such as c1. The same name again revises it."
+    "--id",
+    "name",
+    required=True,
+    help="A short name of the claim, such as c1. The same name again revises it: link it anew.",
 )
 @click.option("--activity", type=click.Choice([one.value for one in Activity]), required=True)
 @click.option("--site", help="As declared.")
@@ -52,7 +56,7 @@ class Words(Record):
 @click.option("--from", "start", help="When it began.")
 @click.option("--until", "end", help="When it ended.")
 @click.option(
-    "--flop-min", type=click.FloatRange(min=0, min_open=True), help="At least so much training is spoken of [FLOP]."
+    "--flop-min", type=FiniteRange(min=0, min_open=True), help="At least so much training is spoken of [FLOP]."
 )
 @click.option(
     "--words", metavar="FILE", help="YAML with saw, could_see, could_not_see, told (lists) and quantity; - is stdin."
@@ -236,7 +240,7 @@ def _paragraph(said: Claim, tied: Link, act: Corroborated) -> list[str]:
     lines += ["  The review rests on a simulated world."] if act.simulated else []
     lines += [f"  not seen: {gap}" for gap in act.gaps]
     lines += [f"  assumed: {one}" for one in act.assumptions]
-    lines += [f"  the boundary, in the source's words: {one}" for one in said.could_not_see]
+    lines += [f"  the boundary, in the source's words: {printable(one)}" for one in said.could_not_see]
     return [*lines, f"  next step: {act.next_step.value}"]
 
 

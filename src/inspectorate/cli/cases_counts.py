@@ -12,6 +12,7 @@ import click
 from inspectorate.canonical import digest_of
 from inspectorate.cli.cases_desk import done, on_desk, open_desk, when
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, now, parse_time, write_text
+from inspectorate.cli.replay_files import printable
 from inspectorate.cli.running import ledger_append
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.files import read_bounded
@@ -20,9 +21,10 @@ from inspectorate.mechanisms.whistleblowing.cases.alike import told
 from inspectorate.mechanisms.whistleblowing.cases.deadlines import clocks_of
 from inspectorate.mechanisms.whistleblowing.cases.deadlines import deadlines as find_deadlines
 from inspectorate.mechanisms.whistleblowing.cases.heads import cut_off, publish, read_heads, sign_heads
-from inspectorate.mechanisms.whistleblowing.cases.stats import SECRET_BYTES, release
+from inspectorate.mechanisms.whistleblowing.cases.stats import SECRET_BYTES, release, release_day
 
 HEADS_BYTES_MAX = 16 << 20
+SECRET_FILE_BYTES_MAX = 200
 
 
 @click.command()
@@ -59,7 +61,7 @@ def alike(desk_folder: Path, as_json: bool) -> None:
     rows = [{"cases": list(one.cases), "passages": list(one.passages), "same_files": one.same_files} for one in found]
     lines = []
     for one in found:
-        lines += [str(one), *(f"  in both: {passage[:200]}" for passage in one.passages)]
+        lines += [str(one), *(f"  in both: {printable(passage[:200])}" for passage in one.passages)]
         lines += [f"  {one.same_files} files are the same"] if one.same_files else []
     done(as_json, {"alike": rows}, lines or ["no two cases resemble one another"])
 
@@ -93,10 +95,11 @@ def secret_(out: Path) -> None:
 def release_(desk_folder: Path, as_json: bool, quarter: str, secret_path: Path, out: Path) -> None:
     """Release a quarter. It is done once; offices compare their bytes before they publish."""
     try:
-        secret = bytes.fromhex(secret_path.read_bytes()[:200].decode("ascii").strip())
-    except (OSError, ValueError) as fault:
-        raise InputError(f"is no secret: {fault}", where=str(secret_path)) from None
-    made = release(quarter, open_desk(desk_folder).desk.all(), secret=secret, at=now())
+        secret = bytes.fromhex(read_bounded(secret_path, SECRET_FILE_BYTES_MAX).decode("ascii").strip())
+    except ValueError:
+        raise InputError("is no secret", where=str(secret_path), remedy="give the file of `stats secret`") from None
+    cases = open_desk(desk_folder).desk.all_until(release_day(quarter))
+    made = release(quarter, cases, secret=secret, at=now())
     data = made.canonical_bytes() + b"\n"
     if out.exists() and out.read_bytes() != data:
         raise InputError("was released with other counts", where=str(out), remedy="a quarter is released once")
@@ -142,7 +145,10 @@ def publish_(desk_folder: Path, as_json: bool, out: Path, ledger: Path | None, l
 @click.argument("published", type=EXISTING_FILE)
 @on_desk
 def check_(desk_folder: Path, as_json: bool, published: Path) -> None:
-    """Hold the list that an office published against this desk's copies. Exits 30 if entries were cut off or hidden."""
+    """Hold the list that an office published against this desk's copies; `merge` its copies first.
+
+    Exits 30 if entries are not here: they were cut off or hidden, or not taken over yet.
+    """
     desk = open_desk(desk_folder).desk
     data = read_bounded(published, HEADS_BYTES_MAX, too_large=EvidenceError)
     found = read_heads(data, desk.known.keys, where=str(published))

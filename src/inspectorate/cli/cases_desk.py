@@ -26,6 +26,7 @@ from inspectorate.declaration import Declaration, load_declaration
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import Origin
 from inspectorate.evidence.spool import DiskSpool
+from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey, parse_yaml, read_yaml
 from inspectorate.mechanisms.whistleblowing.cases.acts import Act
 from inspectorate.mechanisms.whistleblowing.cases.desk import Desk, Known
@@ -156,14 +157,9 @@ def on_desk(command: Callable[..., None]) -> Callable[..., None]:
 def words_from(given: str, where: str) -> str:
     """Text from standard input (`-`) or from a file. Raises `InputError`."""
     try:
-        data = (
-            sys.stdin.buffer.read(WORDS_BYTES_MAX + 1)
-            if given == "-"
-            else Path(given).read_bytes()[: WORDS_BYTES_MAX + 1]
-        )
+        stdin = given == "-"
+        data = sys.stdin.buffer.read(WORDS_BYTES_MAX + 1) if stdin else read_bounded(Path(given), WORDS_BYTES_MAX)
         text = data.decode()
-    except OSError as fault:
-        raise InputError(f"cannot be read: {fault.strerror}", where=where) from None
     except UnicodeDecodeError:
         raise InputError("is not UTF-8", where=where) from None
     if len(data) > WORDS_BYTES_MAX:

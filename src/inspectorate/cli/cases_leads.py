@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from inspectorate.cli.cases_desk import AtDesk, acted, on_case, open_desk, when, words_from
-from inspectorate.cli.options import EXISTING, EXISTING_FILE, now
+from inspectorate.cli.options import EXISTING, EXISTING_FILE, HOURS_MAX, FiniteRange, now
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Closing, InspectionRequested, Step
 from inspectorate.evidence.envelope import verify_envelope
@@ -116,7 +116,7 @@ def reopen(case: str, desk_folder: Path, as_json: bool, text: str) -> None:
     "--declaration", "declaration_path", type=EXISTING_FILE, help="The declaration (YAML), if not the desk's."
 )
 @click.option(
-    "--access-hours", type=click.FloatRange(min=0, min_open=True), help="Where the agreement has no clock for it."
+    "--access-hours", type=FiniteRange(0, HOURS_MAX, min_open=True), help="Where the agreement has no clock for it."
 )
 @click.option("--over-quota", is_flag=True, help="Ask although the quota is used up. The act says so.")
 def request(

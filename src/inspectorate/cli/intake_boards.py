@@ -10,7 +10,7 @@ import click
 
 from inspectorate.canonical import JSON_BYTES_MAX, Record, parse_json
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, write_text
-from inspectorate.cli.replay_files import print_result
+from inspectorate.cli.replay_files import print_result, printable
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence.exchange import read_plain
 from inspectorate.keys import SigningKey
@@ -40,7 +40,8 @@ def ask_phrase() -> Phrase:
     """A code phrase as it is typed, unseen, or from a pipe; never an argument, which other processes see."""
     if sys.stdin.isatty():
         return Phrase.parse(click.prompt("code phrase", hide_input=True, err=True))
-    return Phrase.parse(sys.stdin.readline(TYPED_CHARS_MAX + 1))
+    # Byte by byte, as the text that may follow is read: what the text layer had read ahead would be lost to it.
+    return Phrase.parse(sys.stdin.buffer.readline(4 * TYPED_CHARS_MAX).decode("utf-8", errors="replace"))
 
 
 @click.command()
@@ -113,5 +114,5 @@ def replies(boards: tuple[Path, ...], card_path: Path, as_json: bool) -> None:
     found = [reply for one in read for reply in replies_on(one, phrase)]
     print_result(
         as_json, {"replies": [{"office": one.office, "text": one.text} for one in found]},
-        [f"{one.office}:\n{one.text}\n" for one in found] or ["no reply is there"],
+        [f"{one.office}:\n    | {printable(one.text)}\n" for one in found] or ["no reply is there"],
     )  # fmt: skip

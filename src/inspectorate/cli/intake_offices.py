@@ -16,8 +16,9 @@ from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import IntakeCollected
 from inspectorate.evidence.act import Act
 from inspectorate.evidence.exchange import read_plain
-from inspectorate.keys import SigningKey, TrustAnchors
+from inspectorate.keys import Role, SigningKey, TrustAnchors
 from inspectorate.ledger import Log, Policy
+from inspectorate.mechanisms.whistleblowing.cases.opening import in_memory
 from inspectorate.mechanisms.whistleblowing.intake.card import Card
 from inspectorate.mechanisms.whistleblowing.intake.closing import entries_of
 from inspectorate.mechanisms.whistleblowing.intake.collecting import (
@@ -64,10 +65,12 @@ _sealed = click.option(
 def collect(**options: Any) -> None:
     """Fetch closed batches from CLOSED (a copy of the intake's folder of that name), hold them against the log, say so.
 
-    Exits 20 where blocks are missing that the log names: the statement says how many, and is signed all the same.
+    Exits 20 where blocks are missing that the log names (the statement says how many, and is signed all the same), or where the
+    host lost blocks before the batch closed. What another office has of it is fetched from its folder, with --batch.
     """
     card = Card.read(options["card_path"])
     anchors = TrustAnchors.read(options["anchors_path"])
+    _may_state(options, anchors)
     expected = expected_of(card, entries_of(card.intake, log_entries(options["log"], anchors)))
     check_log(expected.log)
     into: Path = options["into"]
@@ -77,7 +80,10 @@ def collect(**options: Any) -> None:
         if had[batch] != expected.log[batch]:
             raise EvidenceError(f"the log names another closing of batch {batch} than it did before", where=str(into))
     if not wanted:
-        raise InputError("the log names no batch that is not collected", where=str(options["log"]))
+        raise InputError(
+            "the log names no batch that is not collected", where=str(options["log"]),
+            remedy="--batch fetches one again, and states it",
+        )  # fmt: skip
     got = [_collect(options, batch, expected) for batch in wanted]
     missing = sum(len(one.missing) for one, _ in got)
     print_result(
@@ -97,8 +103,18 @@ def collect(**options: Any) -> None:
             for one, digest in got
         ],
     )  # fmt: skip
-    if missing:
+    if missing or any(one.closing.damaged for one, _ in got):
         raise click.exceptions.Exit(20)
+
+
+def _may_state(options: Mapping[str, Any], anchors: TrustAnchors) -> None:
+    """Before anything is fetched: what is there and was not stated would pass for collected. Raises `InputError`."""
+    anchor = anchors.by_key_id(SigningKey.read(options["key_path"]).key_id)
+    if anchor is None or anchor.name != options["by"] or not anchor.may(Role.INSPECTOR, now()):
+        raise InputError(
+            f"is of no anchor {options['by']} that may sign as an inspector now", where=str(options["key_path"]),
+            remedy="give your own key, and the name that the trust anchors have for it",
+        )  # fmt: skip
 
 
 def _collect(options: Mapping[str, Any], batch: int, expected: Expected) -> tuple[Collected, str]:
@@ -155,7 +171,8 @@ def release(**options: Any) -> None:
 def open_(**options: Any) -> None:
     """Open batches in FOLDER with your own shares and those that other offices released.
 
-    Batches that are opened together are joined: a report may lie in two. Exits 20 where an office gave a wrong share or
+    Open into a folder in memory, such as /dev/shm/opened: what is deleted from a disk can be found again. Batches that are
+    opened together are joined: a report may lie in two. Exits 20 where an office gave a wrong share or
     the intake made a block wrong; what opens is written all the same.
     """
     card = Card.read(options["card_path"])
@@ -163,6 +180,8 @@ def open_(**options: Any) -> None:
     given = [(sealed, [own_shares(sealed, identity)]) for sealed in _given(options, card)]
     for path in options["releases"]:
         _hand_out(path, given, identity)
+    if not in_memory(options["into"]):
+        click.echo(f"{options['into']}: lies on a disk, where what is deleted can be found again", err=True)
     opening = open_reports(given, options["into"])
     print_result(options["as_json"], _facts(opening), list(_lines(opening, options["into"])))
     if opening.wrong_shares or opening.faults or opening.closed:

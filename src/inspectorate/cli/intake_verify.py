@@ -10,7 +10,7 @@ import click
 
 from inspectorate.canonical import digest_of
 from inspectorate.cli.intake_offices import card_option, expected_of, log_entries, log_option
-from inspectorate.cli.options import EXISTING_FILE, anchors_option, json_option, now
+from inspectorate.cli.options import EXISTING_FILE, HOURS_MAX, FiniteRange, anchors_option, json_option, now
 from inspectorate.cli.replay_files import print_result
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import IntakeCollected
@@ -22,10 +22,9 @@ from inspectorate.mechanisms.whistleblowing.intake.closing import entries_of
 from inspectorate.mechanisms.whistleblowing.intake.collecting import (
     LIST_BYTES_MAX,
     Expected,
-    check_closing,
+    blocks_there,
     check_log,
     check_receipt,
-    collected_batch,
     own_log,
 )
 from inspectorate.mechanisms.whistleblowing.intake.disk import make_durable
@@ -40,7 +39,7 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--receipt", type=EXISTING_FILE, help="A receipt; without it, all batches in FOLDER are checked.")
 @card_option
 @log_option
-@click.option("--grace-hours", type=click.FloatRange(min=0), default=24.0, show_default=True,
+@click.option("--grace-hours", type=FiniteRange(0, HOURS_MAX), default=24.0, show_default=True,
               help="How long after its time a batch may still be logged.")  # fmt: skip
 @anchors_option
 @json_option
@@ -48,7 +47,7 @@ def verify(**options: Any) -> None:
     """Hold a receipt, or whole batches, against the log. FOLDER has closings and lists: `closed`, or what was collected.
 
     Exits 20 where a receipt names a block that the log does not: that is proof against the host. 10 where its batch is
-    not closed yet.
+    not closed yet. Without a receipt, 20 where a batch of the log, or a block of it, is not there or was damaged.
     """
     card = Card.read(options["card_path"])
     anchors = TrustAnchors.read(options["anchors_path"])
@@ -83,16 +82,19 @@ def _batches(options: dict[str, Any], expected: Expected) -> None:
     found = own_log(folder)
     if not found:
         raise InputError("holds no closing", where=str(folder))
-    rows = []
+    rows: list[dict[str, int | None]] = []
     for batch in sorted(found):
-        closing = check_closing(folder, batch, expected)
-        have = collected_batch(folder, batch, expected).count if Paths(folder, batch).blocks.exists() else 0
-        rows.append({"batch": batch, "blocks": closing.blocks, "there": have, "damaged": closing.damaged})
+        closing, there = blocks_there(folder, batch, expected)
+        rows.append({"batch": batch, "blocks": closing.blocks, "there": there, "damaged": closing.damaged})
+    gone = sorted(set(expected.log) - set(found))
+    rows += [{"batch": batch, "blocks": None, "there": 0, "damaged": None} for batch in gone]
     lines = [
-        f"batch {one['batch']}: {one['there']} of {one['blocks']} blocks, {one['damaged']} damaged" for one in rows
-    ]
+        f"batch {one['batch']}: in the log, and nothing of it is here" if one["blocks"] is None
+        else f"batch {one['batch']}: {one['there']} of {one['blocks']} blocks, {one['damaged']} damaged"
+        for one in rows
+    ]  # fmt: skip
     print_result(options["as_json"], {"batches": rows}, lines)
-    if any(one["there"] != one["blocks"] for one in rows):
+    if any(one["there"] != one["blocks"] or one["damaged"] for one in rows):
         raise click.exceptions.Exit(20)
 
 

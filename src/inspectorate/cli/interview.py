@@ -31,7 +31,7 @@ from inspectorate.cli.interview_plan import plan
 from inspectorate.cli.interview_record import answers, record
 from inspectorate.cli.interview_verify import verify
 from inspectorate.cli.interview_visits import visits
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, now, parse_time
+from inspectorate.cli.options import EXISTING_FILE, HOURS_MAX, NEW_PATH, FiniteRange, now, parse_time
 from inspectorate.cli.replay_files import Signing, keep_secret, own, print_result, ranges, sign, signing
 from inspectorate.drawing.chains import QUICKNET
 from inspectorate.drawing.ranks import SECRET_BYTES
@@ -177,7 +177,7 @@ def commit(**options: Any) -> None:
 @click.option(
     "--replaces", help="Digest of your interviews whose unheard are to be replaced, by the next in the same order."
 )
-@click.option("--answer-hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True)
+@click.option("--answer-hours", type=FiniteRange(0, HOURS_MAX, min_open=True), default=24.0, show_default=True)
 @signing
 def draw(**options: Any) -> None:
     """Draw people of a roster, by the secret that was promised before it, or by a public beacon.

@@ -40,9 +40,11 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 def changes(**options: Any) -> None:
     """Compare the rosters in a prover's FOLDER, in order of their periods. What is listed starts a question, never more.
 
-    Exits 10 where somebody is to be asked for: gone before the last roster, seen but not listed, more badges than people.
+    Exits 10 where somebody is to be asked for: gone before the last roster, seen but not listed, more badges than people. 30 where
+    a statement was set aside: it may be a roster.
     """
-    history = _history(options)
+    folder = Exchange(options["folder"], anchors=TrustAnchors.read(options["anchors_path"]))
+    history = _history(options, folder)
     last = history[-1][1]
     pairs = list(itertools.pairwise(history))
     steps = [(old.roster, new.roster, comparing.changes(a, b)) for (old, a), (new, b) in pairs]
@@ -63,18 +65,20 @@ def changes(**options: Any) -> None:
             "last": leaving.last, "earlier": leaving.earlier, "chance": leaving.chance, "unusual": leaving.unusual,
         },
         "more_badges": [{"when": one.when, "badges": one.badges, "people": one.people} for one in surplus],
-        "unlisted": list(unlisted),
+        "unlisted": list(unlisted), "set_aside": folder.set_aside,
     }  # fmt: skip
     if options["as_json"]:
         print_json(facts)
     else:
         _say(steps, leaving, surplus, unlisted)
+        click.echo("\n".join(f"set aside: {text}" for text in folder.set_aside), nl=bool(folder.set_aside))
+    if folder.set_aside:
+        raise click.exceptions.Exit(30)
     ask = bool(steps and steps[-1][2].left) or bool(surplus) or bool(unlisted)
     raise click.exceptions.Exit(10 if ask else 0)
 
 
-def _history(options: dict[str, Any]) -> list[tuple[RosterCommitted, RosterList]]:
-    folder = Exchange(options["folder"], anchors=TrustAnchors.read(options["anchors_path"]))
+def _history(options: dict[str, Any], folder: Exchange) -> list[tuple[RosterCommitted, RosterList]]:
     found: list[tuple[RosterCommitted, RosterList]] = []
     for statement, said in folder.of(RosterCommitted):
         if said.reporter != options["reporter"]:
@@ -121,6 +125,8 @@ def _say(
     surplus: tuple[comparing.Surplus, ...],
     unlisted: tuple[str, ...],
 ) -> None:
+    if not steps:
+        click.echo("there is one roster: nothing came before it that it could be compared with")
     for old, new, step in steps:
         click.echo(
             f"{old} to {new}: {step.stayed} stayed, {len(step.left)} left (entries {ranges(step.left)} of {old}), "

@@ -16,8 +16,8 @@ import click
 from inspectorate.agreement import load_agreement
 from inspectorate.canonical import JSON_BYTES_MAX, parse_json
 from inspectorate.cli.interview_evidence import of_review
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, now, print_json, write_text
-from inspectorate.cli.replay_files import Signing, print_result, sign, signing
+from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, FiniteRange, json_option, now, print_json, write_text
+from inspectorate.cli.replay_files import Signing, print_result, sign, signing, write_private
 from inspectorate.declaration import load_declaration
 from inspectorate.errors import InputError
 from inspectorate.evidence import AnswersChecked, Origin
@@ -40,9 +40,9 @@ CONTRADICTED = 20
 @click.option(
     "--model", type=EXISTING_FILE, help="Another model of honest memory (JSON); the reference model by default."
 )
-@click.option("--rate", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.01, show_default=True,
+@click.option("--rate", type=FiniteRange(0, 0.5, min_open=True, max_open=True), default=0.01, show_default=True,
               help="How often an honest group may show any contradiction.")  # fmt: skip
-@click.option("--pointer-rate", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.01,
+@click.option("--pointer-rate", type=FiniteRange(0, 0.5, min_open=True, max_open=True), default=0.01,
               show_default=True, help="The same for pointers.")  # fmt: skip
 @click.option("--draws", type=click.IntRange(100, 1_000_000), default=5_000, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the draws: agreed as well.")
@@ -122,8 +122,11 @@ def check(**options: Any) -> None:
         )
     sheet = reading.with_statements(sheet, more, without=options["leave_out"])
     found = checking.check(sheet, calibration)
+    if left_out := options["leave_out"]:
+        note = f"statements that were left out by whoever checked: {', '.join(left_out)}"
+        found = found.model_copy(update={"not_checked": (*found.not_checked, note)})
     if options["out"] is not None:
-        write_text(options["out"], found.canonical_bytes())
+        write_private(options["out"], found.canonical_bytes())
     if options["as_json"]:
         print_json(found.model_dump(mode="json"))
     else:

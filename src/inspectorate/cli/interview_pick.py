@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from inspectorate.agreement import InterviewedStaff, load_agreement
+from inspectorate.agreement import InterviewedStaff, RosterStratum, load_agreement
 from inspectorate.cli.beacon_round import given_round
 from inspectorate.cli.replay_files import either
 from inspectorate.drawing.sources import PAYLOAD_BYTES_MAX, Randomness
@@ -78,14 +78,20 @@ def selection(options: Mapping[str, Any]) -> Selection:
     return Selection.parse({"strata": strata}, where="--number, --reach", error=InputError)
 
 
-def agreed_strata(name: str) -> list[tuple[Any, float]]:
-    """The strata of an agreement's clause on interviews, with the share that may stay unheard. Raises `InputError`."""
+def agreed_clause(name: str) -> InterviewedStaff:
+    """The terms of an agreement's one clause on interviews. Raises `InputError`."""
     clauses = [
         clause.parameters for clause in load_agreement(name).clauses if isinstance(clause.parameters, InterviewedStaff)
     ]
     if len(clauses) != 1:
         raise InputError(f"has {len(clauses)} clauses on interviews, not one", where=name)
-    return [(stratum, clauses[0].unheard_share_max) for stratum in clauses[0].strata]
+    return clauses[0]
+
+
+def agreed_strata(name: str) -> list[tuple[RosterStratum, float]]:
+    """The strata of an agreement's clause on interviews, with the share that may stay unheard. Raises `InputError`."""
+    clause = agreed_clause(name)
+    return [(stratum, clause.unheard_share_max) for stratum in clause.strata]
 
 
 def in_words(of: Selection) -> list[str]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from inspectorate.cli.interview_pick import agreed_strata
-from inspectorate.cli.options import json_option, print_json
+from inspectorate.cli.options import FiniteRange, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.mechanisms.interviews.roster import reference
 from inspectorate.mechanisms.interviews.roster.sizes import Wanted, reached, smallest_draw, smallest_draw_at_random
@@ -18,9 +18,9 @@ from inspectorate.mechanisms.interviews.roster.sizes import Wanted, reached, sma
 @click.command()
 @click.option("--people", type=click.IntRange(min=1), multiple=True, help="People of the stratum; may be repeated.")
 @click.option("--knowing", type=click.IntRange(min=1), multiple=True, help="How many of them know; may be repeated.")
-@click.option("--reach", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True,
+@click.option("--reach", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True,
               help="The chance with which somebody who knows must be heard.")  # fmt: skip
-@click.option("--unheard", type=click.FloatRange(0, 1), default=0.1, show_default=True,
+@click.option("--unheard", type=FiniteRange(0, 1), default=0.1, show_default=True,
               help="Of those drawn, the share that may refuse or stay away.")  # fmt: skip
 @click.option(
     "--agreement", "agreement_name", help="Instead: the strata of its clause on interviews, for each --people."
@@ -54,7 +54,10 @@ def _cases(options: dict[str, Any]) -> list[tuple[str, int, int, float, float]]:
     if options["agreement_name"]:
         strata = agreed_strata(options["agreement_name"])
         return [(s.id, n, min(n, s.knowing_min), s.reach_min, share) for s, share in strata for n in people]
-    return [("", n, k, reach, unheard) for n in people for k in knowing if k <= n]
+    found = [("", n, k, reach, unheard) for n in people for k in knowing if k <= n]
+    if not found:
+        raise InputError(f"{min(knowing)} of {max(people)} people cannot know", where="--people, --knowing")
+    return found
 
 
 def _row(label: str, wanted: Wanted, unheard: float) -> dict[str, object]:

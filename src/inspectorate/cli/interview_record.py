@@ -14,7 +14,7 @@ from inspectorate.agreement import load_agreement
 from inspectorate.canonical import digest_of
 from inspectorate.cli.interview_form_files import agreed, bank_of, bank_option, clauses_of, form_argument, frame_of
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, anchors_option, json_option, now, parse_time, write_text
-from inspectorate.cli.replay_files import print_result, ranges
+from inspectorate.cli.replay_files import print_result, ranges, write_private
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import IntervieweesDrawn, Origin, RosterCommitted
 from inspectorate.evidence.exchange import Exchange, read_plain
@@ -105,7 +105,8 @@ def record(form_name: str, frame_path: Path, captures: tuple[Path, ...], **optio
 def answers(form_name: str, frame_path: Path, folder: Path, **options: Any) -> None:
     """Open the records of FOLDER and turn answers into dated statements: what `interview check` holds against one another.
 
-    The sheet is in the open: write it where only the office reads.
+    Exits 10 while anybody who was drawn has no outcome. The sheet is in the open, in a file for its owner alone: write it into
+    memory, or where only the office reads.
     """
     found = agreed(form_name)
     frame = frame_of(frame_path, found)
@@ -131,7 +132,8 @@ def answers(form_name: str, frame_path: Path, folder: Path, **options: Any) -> N
         where=str(folder),
         error=InputError,
     )
-    write_text(options["output"], sheet.canonical_bytes())
+    write_private(options["output"], sheet.canonical_bytes())
+    outstanding = held.outstanding(frame)
     print_result(
         options["as_json"],
         {
@@ -139,11 +141,14 @@ def answers(form_name: str, frame_path: Path, folder: Path, **options: Any) -> N
             "interviewees": len(captures),
             "statements": len(sheet.statements),
             "topics": len(sheet.topics),
+            "outstanding": list(outstanding),
         },
         [
-            f"{len(captures)} interviewees, {len(sheet.statements)} statements of {len(sheet.topics)} topics: {options['output']}"
+            f"{len(captures)} interviewees, {len(sheet.statements)} statements of {len(sheet.topics)} topics: {options['output']}",
+            *([f"outstanding: {ranges(outstanding)}"] if outstanding else []),
         ],
     )
+    raise click.exceptions.Exit(10 if outstanding else 0)
 
 
 def _name(entry: int) -> str:

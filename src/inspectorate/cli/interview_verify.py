@@ -12,7 +12,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from inspectorate.cli.interview_pick import agreed_strata
+from inspectorate.agreement import InterviewedStaff
+from inspectorate.cli.interview_pick import agreed_clause
 from inspectorate.cli.options import anchors_option, json_option, parse_time, print_json
 from inspectorate.cli.replay_files import either
 from inspectorate.errors import InputError
@@ -26,6 +27,7 @@ from inspectorate.evidence import (
 )
 from inspectorate.evidence.exchange import Exchange
 from inspectorate.keys import TrustAnchors
+from inspectorate.mechanisms.interviews.observe import LEFT_UNHEARD
 from inspectorate.mechanisms.interviews.roster.faults import Fault, Found
 from inspectorate.mechanisms.interviews.roster.held import Heard, Outcome, check_held
 from inspectorate.mechanisms.interviews.roster.judge import Believed, Draw, Statements, check_draw
@@ -42,10 +44,15 @@ class _Known:
     statements: Mapping[str, VerifiedStatement]
     payload: Callable[[str], bytes]
     at: datetime
-    agreed: Mapping[str, int] | None = None
-    """Of each agreed stratum, how many would know."""
+    clause: InterviewedStaff | None = None
+    """What the agreement says of interviews; none: not checked."""
     void: dict[str, list[Found]] = field(default_factory=dict)
     """What one draw or one roster alone does not show, by its digest."""
+
+    @property
+    def agreed(self) -> Mapping[str, int] | None:
+        """Of each agreed stratum, how many would know."""
+        return None if self.clause is None else {one.id: one.knowing_min for one in self.clause.strata}
 
     def of(self, kind: type[Any]) -> list[VerifiedStatement]:
         return [one for one in self.statements.values() if isinstance(one.predicate, kind)]
@@ -70,7 +77,9 @@ class _Judged:
 @click.argument("folders", type=_folder, nargs=-1, required=True)
 @anchors_option
 @click.option(
-    "--agreement", "agreement_name", help="Hold the strata against its clause on interviews, and say what was reached."
+    "--agreement",
+    "agreement_name",
+    help="Hold strata, forms and the time to answer against its clause on interviews, and say what was reached.",
 )
 @click.option("--at", "at_text", help="When the question is asked; the present by default.")
 @json_option
@@ -79,19 +88,21 @@ def verify(
 ) -> None:
     """Judge promises, rosters, draws, openings and interviews in the FOLDERS of both parties. Anybody can.
 
-    Exits 30 where a roster or a draw is faulty, 20 where somebody who was drawn was not opened or not heard, 10 while answers or
-    interviews are due.
+    Exits 30 where something is faulty that voids the round, or a statement was set aside, 20 where somebody who was drawn was not
+    opened or not heard, 10 while answers or interviews are due.
     """
     sides = [Exchange(folder, anchors=TrustAnchors.read(anchors_path)) for folder in folders]
-    agreed = {one.id: one.knowing_min for one, _ in agreed_strata(agreement_name)} if agreement_name else None
     known = _Known(
         statements={one.digest: one for side in sides for one in side.statements}, payload=either(*sides),
-        at=parse_time(at_text), agreed=agreed,
+        at=parse_time(at_text), clause=agreed_clause(agreement_name) if agreement_name else None,
     )  # fmt: skip
     draws = known.of(IntervieweesDrawn)
     if not draws:
+        aside = [text for side in sides for text in side.set_aside]
         raise InputError(
-            "nobody was drawn", where=", ".join(map(str, folders)), remedy="name the verifier's folder, too"
+            "nobody was drawn" + (f"; {len(aside)} statements were set aside: {aside[0]}" if aside else ""),
+            where=", ".join(map(str, folders)),
+            remedy="name the verifier's folder, too",
         )
     _together(known, draws)
     rows = [_judge(one, known) for one in sorted(draws, key=lambda one: (one.predicate.times, one.digest))]  # type: ignore[union-attr]
@@ -108,7 +119,7 @@ def verify(
         )
     else:
         _show(rows, known, general, aside)
-    raise click.exceptions.Exit(_code(rows, general))
+    raise click.exceptions.Exit(_code(rows, general, aside))
 
 
 def _together(known: _Known, draws: Sequence[VerifiedStatement]) -> None:
@@ -135,13 +146,16 @@ def _judge(drawn: VerifiedStatement, known: _Known) -> _Judged:
         roster=roster, drawn=drawn, promise=known.statements.get(said.promise or ""),
         before=[*known.of(IntervieweesDrawn), *known.of(InterviewsHeld)],
     )  # fmt: skip
-    draw = check_draw(statements, payload=known.payload, believed=Believed(strata=known.agreed))
+    clause = known.clause
+    believed = Believed(strata=known.agreed, answer_within_s=clause.answer_within_s if clause else None)
+    draw = check_draw(statements, payload=known.payload, believed=believed)
     if draw.asked is None or void:
         return _Judged(drawn=drawn, draw=draw, opened=None, heard=None, faults=[*draw.faults, *void])
     opened = check_opening(
         draw.asked, [one for one in known.of(RosterOpened) if _names(one, drawn)], payload=known.payload, as_of=known.at
     )
-    heard = check_held(draw.asked, opened, [one for one in known.of(InterviewsHeld) if _names(one, drawn)])
+    held = [one for one in known.of(InterviewsHeld) if _names(one, drawn)]
+    heard = check_held(draw.asked, opened, held, forms=clause.forms if clause else None)
     return _Judged(drawn=drawn, draw=draw, opened=opened, heard=heard, faults=[*opened.faults, *heard.faults])
 
 
@@ -184,8 +198,9 @@ def _fault(found: Found) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _code(rows: Sequence[_Judged], general: Sequence[Found]) -> int:
-    if general or not all(one.fair for one in rows):
+def _code(rows: Sequence[_Judged], general: Sequence[Found], aside: Sequence[str]) -> int:
+    void = any(found.fault not in LEFT_UNHEARD for one in rows for found in one.faults)
+    if general or aside or void or not all(one.fair for one in rows):
         return 30
     waiting = False
     for one in rows:
@@ -193,7 +208,7 @@ def _code(rows: Sequence[_Judged], general: Sequence[Found]) -> int:
         assert one.opened is not None
         counted = set(one.heard.outcomes.values())
         spoken = counted & {Outcome.HEARD, Outcome.REFUSED, Outcome.ABSENT}
-        if one.opened.unopened or (spoken and counted != {Outcome.HEARD}):
+        if one.opened.unopened or one.heard.faults or (spoken and counted != {Outcome.HEARD}):
             return 20
         waiting |= not spoken
     return 10 if waiting else 0

@@ -85,6 +85,10 @@ def schedule(**options: Any) -> None:
     planned = visits_of(made, randomness, listed)
     at = now()
     out: Path = options["out"]
+    if out.is_dir() and any(out.iterdir()):
+        raise InputError(
+            "is not empty", where=str(out), remedy="name a new folder: calendars of another schedule would stay"
+        )
     write_text(out / "schedule.json", made.canonical_bytes())
     write_text(out / "visits.ics", calendar(planned, schedule=made.digest, made_at=at))
     for visit in planned:

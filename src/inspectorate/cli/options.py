@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
+from inspectorate.canonical import Identifier
 from inspectorate.errors import EnvironmentError_, InputError
 
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds. `nan` is refused, which lies outside of no bounds, and infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return found
+
+
+class Name(click.ParamType[str]):
+    """A name as statements have them: letters, digits, and `. _ -` between them."""
+
+    name = "text"
+    _adapter: TypeAdapter[str] = TypeAdapter(Identifier)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return self._adapter.validate_python(value)
+        except ValidationError:
+            self.fail(
+                f"{value!r} is no name: up to 128 letters, digits, '.', '_' and '-', the first a letter or digit",
+                param,
+                ctx,
+            )
+
+
+NAME = Name()
+HOURS_MAX = 24.0 * 366
+"""Of any time that is allowed for an answer: within a year."""
 EXISTING = click.Path(exists=True, path_type=Path)
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 NEW_PATH = click.Path(path_type=Path)
@@ -28,14 +63,17 @@ def now() -> datetime:
 
 
 def parse_time(text: str | None) -> datetime:
-    """A time from the command line; the present if none is given. Raises `InputError`."""
+    """A time from the command line; the present if none is given. Raises `InputError`, also beyond the years that a `Time` has."""
     if text is None:
         return now()
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise InputError(f"{text!r} is not a time", remedy="write 2026-11-24 or 2026-11-24T12:00:00Z") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if 1970 < time.year < 2200 and (in_utc := time.astimezone(UTC)).year in range(1971, 2200):
+        return in_utc
+    raise InputError(f"{text!r} is not a time between the years 1971 and 2199", remedy="write 2026-11-24")
 
 
 def print_json(value: Mapping[str, object] | list[object]) -> None:

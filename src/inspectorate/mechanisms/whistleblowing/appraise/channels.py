@@ -4,8 +4,9 @@
    longer than `collected_every_s`, and `offices_min` different offices have it within as much of its end. Longer stretches
    that no batch of an intake covers are not observed.
 2. Missing blocks, a batch kept back, offices that were shown different things: invalid evidence, with the reason.
-3. Visits, where they are agreed: everybody on a roster of the party was due, and nobody stayed away without a reason that was
-   agreed. A stretch without any for longer than `visited_every_s` is not observed.
+3. Visits, where they are agreed: everybody on the rosters of the party was due, in the time of each roster, and nobody stayed
+   away without a reason that was agreed. A stretch without any for longer than `visited_every_s`, by any keeper of rosters that
+   the declaration names, is not observed; a roster beside a larger one of the same time is a doubt.
 4. Leads (`hearing`): whoever reads this learns what enough offices say together. Open ones leave the clause open; overdue ones are
    named. A single office's lead is named, not shown, and open until that office closes it.
 5. *Consistent*: all that is agreed was collected and held, and no lead is open. It says that people could speak, and not that
@@ -16,7 +17,7 @@ Never *inconsistent*: what broke here is mostly the offices' own doing, or the i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -33,7 +34,7 @@ from inspectorate.evidence import (
 from inspectorate.hearing import Leads, heard, leads_of, needed, shortened, spans_text
 from inspectorate.mechanisms.whistleblowing import reference
 from inspectorate.mechanisms.whistleblowing.observe import Batch, IntakeSeen, observe_intakes
-from inspectorate.quantities import uncovered
+from inspectorate.quantities import Period, uncovered
 
 NAME = "whistleblowing"
 _NOT_CHECKED = (
@@ -173,24 +174,30 @@ def _visits(case: Case, clause: ReportingChannels) -> tuple[_Part, tuple[str, ..
     if not held:
         return _Part(unseen=("no visits were held, where they are agreed",)), passed_over
     rosters = _rosters(case)
-    invalid, doubts, covered = [], [], []
+    invalid, doubts = [], []
+    covered: dict[str, list[Period]] = {reporter: [] for reporter in _keepers(case)}
     for _, said in held:
         when = f"visits of {said.period}"
-        due = rosters.get(said.roster)
-        if due is None:
+        roster = rosters.get(said.roster)
+        if roster is None:
             invalid.append(f"{when}: by a roster that is not in the evidence")
-        elif due != said.due:
-            invalid.append(f"{when}: {said.due} were due, and {due} are on the roster: who goes then says something")
-        else:
-            covered.append(said.period)
+            continue
+        if roster.people != said.due:
+            invalid.append(
+                f"{when}: {said.due} were due, and {roster.people} are on the roster: who goes then says something"
+            )
+        elif larger := _larger(roster, rosters.values()):
+            doubts.append(
+                f"{when}: {said.due} were due by roster {roster.roster}, and {larger.people} are on {larger.roster} of that time"
+            )
+        elif both := said.period.intersection(roster.period):
+            covered[roster.reporter].append(both)
         away = said.due - said.came - said.excused
         if away:
             doubts.append(f"{when}: {away} of {said.due} stayed away without an agreed reason")
-    gaps = [one for one in uncovered(covered, case.period) if one.duration_s > every_s * (1 + 1e-9)]
-    unseen = (f"no visits for longer than {every_s:g} s: {spans_text(gaps)} UTC",) if gaps else ()
     part = _Part(
         invalid=tuple(invalid),
-        unseen=unseen,
+        unseen=tuple(_without(covered, case.period, every_s)),
         doubts=tuple(doubts),
         kept=(f"visits for which everybody on the roster was due: {len(held)}",),
         evidence_ids=tuple(one.digest for one, _ in held),
@@ -198,14 +205,40 @@ def _visits(case: Case, clause: ReportingChannels) -> tuple[_Part, tuple[str, ..
     return part, passed_over
 
 
-def _rosters(case: Case) -> dict[str, int]:
-    """People on each roster that a declared reporter of rosters committed to, by the digest of its envelope."""
-    declared = {one.id for one in case.declaration.reporters if one.kind is ReporterKind.ROSTER}
+def _without(covered: Mapping[str, Sequence[Period]], period: Period, every_s: float) -> Iterator[str]:
+    """Stretches of the period that are too long, and in which nobody of a keeper's rosters was due."""
+    for reporter, times in covered.items():
+        gaps = [one for one in uncovered(times, period) if one.duration_s > every_s * (1 + 1e-9)]
+        if gaps:
+            whom = f" of whom {reporter} lists" if len(covered) > 1 else ""
+            yield f"no visits{whom} for longer than {every_s:g} s: {spans_text(gaps)} UTC"
+
+
+def _keepers(case: Case) -> tuple[str, ...]:
+    """Who keeps rosters by the declaration: all that any of them lists are to be visited."""
+    return tuple(one.id for one in case.declaration.reporters if one.kind is ReporterKind.ROSTER)
+
+
+def _rosters(case: Case) -> dict[str, RosterCommitted]:
+    """What keepers of rosters committed to, by the digest of its envelope."""
+    keepers = _keepers(case)
     return {
-        one.digest: said.people
+        one.digest: said
         for one in case.evidence.reports
-        if isinstance(said := one.predicate, RosterCommitted) and said.reporter in declared
+        if isinstance(said := one.predicate, RosterCommitted) and said.reporter in keepers
     }
+
+
+def _larger(roster: RosterCommitted, every: Iterable[RosterCommitted]) -> RosterCommitted | None:
+    """Another roster of the same keeper and time that lists more people: a small one, made for the visits, excuses nobody."""
+    return next(
+        (
+            one
+            for one in every
+            if one.reporter == roster.reporter and one.period.overlaps(roster.period) and one.people > roster.people
+        ),
+        None,
+    )
 
 
 # --- leads ------------------------------------------------------------------------------------------------------------

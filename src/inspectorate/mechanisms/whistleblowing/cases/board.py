@@ -1,10 +1,12 @@
 """The board of an office: what it answered to sources, gathered from its cases. Made anew on a schedule, answers or not.
 
-The newest answers go first, at most as many to one source as a source reads. What finds no room is named, by case.
+Room goes round: the newest answer of every case, then the one before it, and so on, at most as many to one source as a source
+reads. So no long exchange keeps an answer to somebody else off the board. What finds no room is named, by case.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,25 +22,35 @@ class Gathered:
 
     answers: tuple[Answer, ...]
     left_off: tuple[str, ...]
+    """Cases of which only newer answers are there."""
+    unanswered: tuple[str, ...]
+    """Cases of which not even the newest answer found room."""
 
 
 def gather(cases: Iterable[CaseState], office: str, intake: str) -> Gathered:
     """The answers of an office to all sources of one intake that want one."""
-    answers: list[Answer] = []
-    left_off: list[str] = []
-    for case in cases:
-        texts = case.replies.get(office, ())
-        if case.reply_to is None or not texts or case.reports[0].opened.intake != intake:
-            continue
-        mailbox = Mailbox(key=case.thread, recipient=case.reply_to)
-        newest = texts[-REPLIES_PER_SOURCE_MAX:]
-        if len(answers) + len(newest) > PLACES:
-            left_off.append(case.case)
-            continue
-        answers += [Answer(mailbox, text) for text in newest]
-        if len(newest) < len(texts):
-            left_off.append(case.case)
-    return Gathered(answers=tuple(answers), left_off=tuple(left_off))
+    waiting = [
+        (case, case.replies[office])
+        for case in cases
+        if case.reply_to is not None and case.replies.get(office) and case.reports[0].opened.intake == intake
+    ]
+    room, shown = PLACES, Counter[str]()
+    for depth in range(REPLIES_PER_SOURCE_MAX):
+        for case, texts in waiting:
+            if depth < len(texts) and room:
+                shown[case.case] += 1
+                room -= 1
+    answers = [
+        Answer(Mailbox(key=case.thread, recipient=case.reply_to), text)
+        for case, texts in waiting
+        if case.reply_to is not None
+        for text in texts[len(texts) - shown[case.case] :]
+    ]
+    return Gathered(
+        answers=tuple(answers),
+        left_off=tuple(case.case for case, texts in waiting if 0 < shown[case.case] < len(texts)),
+        unanswered=tuple(case.case for case, _ in waiting if not shown[case.case]),
+    )
 
 
 def board_of(intake: str, office: str, sequence: int, gathered: Gathered, key: SigningKey) -> bytes:

@@ -1,9 +1,10 @@
 """By when what is due: the agreement's clocks, with reports of retaliation first.
 
-    a report           from its opening: a lead is raised of it, or the case is closed, within `answered_within_s`
+    a report           from its opening: a lead is raised after it, or the case is closed, within `answered_within_s`
     a retaliation      a claim of the activity `silenced`, or a report whose source says so in the form, before anybody read it
                        closely: within the agreement's own clock for it (`retaliation`), else as above
     a lead             from raising to closing, within `answered_within_s`
+    a case             whose leads are all closed, and which is not: from the last of them, or from its opening again
     an inspection      access by the time that was stated
 
 What is due is said and never done by a machine. Times count from the first office that opened or raised.
@@ -69,33 +70,29 @@ def deadlines(cases: Iterable[CaseState], clocks: Clocks) -> tuple[Due, ...]:
 
 
 def _of(case: CaseState, clocks: Clocks) -> list[Due]:
-    silenced = [name for name, claim in case.claims.items() if claim.activity is Activity.SILENCED]
     raised = {one.claim for lead in case.leads.values() for one in lead.raised.values()}
-    found = [
-        _due(
-            case,
-            f"claim {name}: somebody is silenced or punished; no lead yet",
-            case.opened_at,
-            clocks.retaliation_s,
-            True,
-        )
-        for name in silenced
-        if name not in raised
+    silenced = [
+        name for name, claim in case.claims.items() if claim.activity is Activity.SILENCED and name not in raised
     ]
-    if not silenced and not raised and any(_in_danger(report.opened) for report in case.reports):
-        found.append(
-            _due(
-                case,
-                "report: its source says that somebody is punished or in danger",
-                case.opened_at,
-                clocks.retaliation_s,
-                True,
-            )
-        )
+    last = max((lead.raised_at for lead in case.leads.values()), default=None)
+    waiting = [report for report in case.reports if last is None or report.first_at > last]
+    danger = [report.first_at for report in waiting if _in_danger(report.opened)]
+    answered_s, urgent_s = clocks.answered_s, clocks.retaliation_s
+    found = [
+        _due(case, f"claim {name}: somebody is silenced or punished; no lead yet", case.opened_at, urgent_s, True)
+        for name in silenced
+    ]
+    if danger and not silenced:
+        text = "report: its source says that somebody is punished or in danger"
+        found.append(_due(case, text, min(danger), urgent_s, True))
     if case.standing is CaseStanding.PENDING:
-        found.append(_due(case, "report: no quorum has opened it yet", case.opened_at, clocks.answered_s, False))
-    elif not raised and not silenced:
-        found.append(_due(case, "report: no lead, and not closed", case.opened_at, clocks.answered_s, False))
+        found.append(_due(case, "report: no quorum has opened it yet", case.opened_at, answered_s, False))
+    elif waiting and not silenced:
+        since = min(report.first_at for report in waiting)
+        found.append(_due(case, "report: no lead, and not closed", since, answered_s, False))
+    elif case.leads and not any(lead.open for lead in case.leads.values()):
+        since = max(case.stirred_at, *(lead.ended_at for lead in case.leads.values() if lead.ended_at))
+        found.append(_due(case, "case: its leads are closed, and it is not", since, answered_s, False))
     for name, lead in case.leads.items():
         if lead.open:
             urgent = next(iter(lead.raised.values())).activity is Activity.SILENCED

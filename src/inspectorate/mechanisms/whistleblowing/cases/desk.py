@@ -81,6 +81,11 @@ class Desk:
         """Every case. One that was altered stops this: nothing is counted without it."""
         return tuple(self.read(case)[1] for case in self.names())
 
+    def all_until(self, at: datetime) -> tuple[CaseState, ...]:
+        """Every case as it stood at that time, by what offices signed until then."""
+        then = (self.read(case)[0].until(at) for case in self.names())
+        return tuple(follow(file, self.known.offices) for file in then if file is not None)
+
     def act(self, case: str, act: Act, *, at: datetime) -> CaseState:
         """Add an act of this office. Raises `EvidenceError` where it breaks a rule; nothing is written then."""
         file = self.store.read(case)
@@ -120,14 +125,14 @@ class Desk:
         return self.store.read_file(state.case, file_name(state.thread, file.digest), file.digest)
 
     def merge(self, copy: Path) -> tuple[CaseState, tuple[str, ...]]:
-        """Take over what other offices did, from their copy of a case. The state, and the names of files that neither has.
+        """Take over what other offices did, from their copy of a case. The state, and the names of files that neither has whole.
 
         Raises `EvidenceError` where their copy does not fit to ours: an office told two stories, or entries were altered.
         """
         theirs = read_copy(copy, self.store.reader)
         state = self._write(theirs.case, [one.envelope for one in theirs.held])
-        names = [file_name(state.thread, file.digest) for file in state.files]
-        return state, self.store.take_files(theirs.case, copy, names)
+        digests = {file_name(state.thread, file.digest): file.digest for file in state.files}
+        return state, self.store.take_files(theirs.case, copy, digests)
 
     def receive(self, entries: Sequence[bytes], files: Mapping[str, bytes], *, at: datetime, where: str) -> CaseState:
         """Take over a whole case that a quorum handed to this office, with its files by digest. Raises `EvidenceError`."""

@@ -83,6 +83,15 @@ class CaseFile:
         """The digest of the last entry of each office."""
         return {one.entry.by: one.digest for one in self._last().values()}
 
+    def until(self, at: datetime) -> CaseFile | None:
+        """What stood in it by then: entries of that time, of which all that they hold is of that time, too. None if nothing did."""
+        kept: dict[str, Held] = {}
+        for one in self.held:
+            needs = {*one.entry.seen, *([one.entry.previous] if one.entry.previous else [])}
+            if one.entry.at <= at and needs <= kept.keys():
+                kept[one.digest] = one
+        return CaseFile(case=self.case, held=tuple(kept.values()), witness=_READ) if kept else None
+
     def _last(self) -> dict[str, Held]:
         last: dict[str, Held] = {}
         for one in self.held:

@@ -7,7 +7,8 @@ its digest goes into the evidence log.
 Whoever holds a case can compute, for each entry of the office, the line that it would have made. So for every case:
 
 - the last entry of the office that is no younger than the list must stand in it;
-- if it does not, the office wrote something later and cut it off, or left the case out.
+- if it does not, the office wrote something later, and either this copy lacks it so far, or the office cut it off, or left the
+  case out. Its own copy, taken over, tells the first from the others.
 
 Between two lists an office can still cut off what nobody has seen. How long that is, the schedule says.
 """
@@ -100,8 +101,8 @@ def cut_off(heads: Heads, file: CaseFile, state: CaseState) -> str | None:
         return None
     return (
         f"case {file.case}: entry {last.entry.number} of {heads.office} is its last one here before"
-        f" {heads.at:%Y-%m-%d %H:%M:%S}, and its list of that time does not hold it:"
-        " later entries were cut off, or it left the case out"
+        f" {heads.at:%Y-%m-%d %H:%M:%S}, and its list of that time does not hold it: `cases merge` its copy and check again;"
+        " if that holds no more, later entries were cut off, or it left the case out"
     )
 
 

@@ -6,7 +6,8 @@ Rules, in the order of `follow`:
    handed to it. Offices that opened one report say the same of it, word for word.
 2. A case *stands* when as many offices as its quorum have said so. Before that nothing is done with it but notes: one office alone
    cannot make a case.
-3. Whatever names a claim, a lead or a hand-over comes after it, in what its own office had seen by then.
+3. Whatever names a claim, a lead or a hand-over comes after it, in what its own office had seen by then. Of a claim that was
+   revised the last one stands, with what is said of it by offices that had seen that one: a link of another is none of it.
 4. A hand-over takes as many offices as the quorum, who name the same office, key and form.
 5. A case is *closed* when as many offices as the quorum agree, each after all reports and reopenings: one office alone cannot bury
    a case, and any one can reopen it. A later report of the same source reopens it by itself.
@@ -21,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import Closing
@@ -47,6 +49,8 @@ from inspectorate.mechanisms.whistleblowing.cases.acts import (
 from inspectorate.mechanisms.whistleblowing.cases.entries import CaseFile, Entry, Held
 from inspectorate.mechanisms.whistleblowing.cases.naming import case_of
 from inspectorate.mechanisms.whistleblowing.sealing.offices import Offices
+
+_Said = TypeVar("_Said")
 
 
 def enough(offices: Offices, names: Iterable[str]) -> bool:
@@ -110,6 +114,8 @@ class CaseState:
     handed: tuple[HandedOver, ...]
     closing: tuple[str, ...]
     """Offices that agree to close it as it now is."""
+    stirred_at: datetime
+    """When it last got a report, or was opened again."""
     cleaned: Mapping[str, Cleaned]
     replies: Mapping[str, tuple[str, ...]]
     """What each office answered, in order."""
@@ -140,9 +146,10 @@ class _Walk:
     knows: dict[str, dict[str, int]] = field(default_factory=dict)
     """Entry -> office -> the highest number of that office's that its own office had seen."""
     opened: dict[str, dict[str, tuple[Opened, Held]]] = field(default_factory=dict)
-    claims: dict[str, tuple[Claim, Held]] = field(default_factory=dict)
-    links: dict[str, Link] = field(default_factory=dict)
-    corroborations: dict[str, list[Corroborated]] = field(default_factory=dict)
+    claims: dict[str, list[tuple[Claim, Held]]] = field(default_factory=dict)
+    """By name, every version of it."""
+    links: dict[str, list[tuple[Link, Held]]] = field(default_factory=dict)
+    corroborations: dict[str, list[tuple[Corroborated, Held]]] = field(default_factory=dict)
     other_words: dict[str, list[OtherWord]] = field(default_factory=dict)
     raised: dict[str, dict[str, tuple[Raised, Held]]] = field(default_factory=dict)
     ended: dict[str, dict[str, tuple[LeadEnded, Held]]] = field(default_factory=dict)
@@ -169,6 +176,10 @@ class _Walk:
     def saw(self, one: Held, other: Held) -> bool:
         """Whether the office had seen `other` when it signed `one`."""
         return self.knows[one.digest].get(other.entry.by, -1) >= other.entry.number
+
+    def of_last(self, claim: str, said: Iterable[tuple[_Said, Held]]) -> list[_Said]:
+        """Of what was said of a claim, what its office said when it had seen the version that stands."""
+        return [act for act, held in said if self.saw(held, self.claims[claim][-1][1])]
 
     def opened_before(self, one: Held) -> bool:
         """Whether the case stood, as far as its office had seen: some report was opened by a quorum."""
@@ -212,7 +223,10 @@ def _check_opened(walk: _Walk, act: Opened, entry: Entry, where: str) -> None:
         raise EvidenceError(f"{entry.by} is none of the offices that opened the report", where=where)
     same = {"offices": act.offices}
     if any(act != other.model_copy(update=same) for other, _ in walk.opened.get(act.report, {}).values()):
-        raise EvidenceError("says another thing of the report than an office before", where=where)
+        raise EvidenceError(
+            "says another thing of the report than an office before", where=where,
+            remedy="open the batch anew: where the wrong one is here, remove the case's folder and open the report again",
+        )  # fmt: skip
     first = next((other for offices in walk.opened.values() for other, _ in offices.values()), act)
     if act.thread != first.thread or case_of(act.thread) != entry.case:
         raise EvidenceError("the report is of another source than the case", where=where)
@@ -228,20 +242,22 @@ def _take(walk: _Walk, one: Held, where: str) -> None:
         case Received():
             walk.received.append(by)
         case Claim():
-            walk.claims[act.id] = (act, one)
+            walk.claims.setdefault(act.id, []).append((act, one))
         case Link():
             _need_claim(walk, one, act.claim, where)
-            walk.links[act.claim] = act
+            walk.links.setdefault(act.claim, []).append((act, one))
         case Corroborated():
             _need_claim(walk, one, act.claim, where)
-            walk.corroborations.setdefault(act.claim, []).append(act)
+            walk.corroborations.setdefault(act.claim, []).append((act, one))
         case OtherWord():
             _need_claim(walk, one, act.claim, where)
             walk.other_words.setdefault(act.claim, []).append(act)
         case Raised():
             _need_claim(walk, one, act.claim, where)
-            _need_same(walk, act, where)
+            _need_same(walk, one, act, where)
             walk.raised.setdefault(act.lead, {})[by] = (act, one)
+            # Who raises a lead again follows it again.
+            walk.ended.get(act.lead, {}).pop(by, None)
         case LeadEnded():
             if by not in walk.raised.get(act.lead, {}):
                 raise EvidenceError(f"{by} closes lead {act.lead}, which it never raised", where=where)
@@ -266,7 +282,7 @@ def _take(walk: _Walk, one: Held, where: str) -> None:
 
 
 def _need_claim(walk: _Walk, one: Held, claim: str, where: str) -> None:
-    if claim not in walk.claims or not walk.saw(one, walk.claims[claim][1]):
+    if not any(walk.saw(one, held) for _, held in walk.claims.get(claim, ())):
         known = ", ".join(walk.claims) or "none"
         raise EvidenceError(
             f"names claim {claim}, which its office had not seen", where=where, remedy=f"claims: {known}"
@@ -282,10 +298,14 @@ def _need_agreement(walk: _Walk, one: Held, act: HandedOver, where: str) -> None
         )
 
 
-def _need_same(walk: _Walk, act: Raised, where: str) -> None:
-    """A lead is one lead: offices may differ in the step that they ask for, and in nothing else."""
-    for other, _ in walk.raised.get(act.lead, {}).values():
-        if _subject(other) != _subject(act):
+def _need_same(walk: _Walk, one: Held, act: Raised, where: str) -> None:
+    """A lead is one lead: an office that has seen it may differ in the step that it asks for, and in nothing else.
+
+    Of what an office had not seen, nothing follows here: else any office could keep the copies of two others from joining. That
+    offices differ over a lead shows in what they signed (`hearing`).
+    """
+    for other, held in walk.raised.get(act.lead, {}).values():
+        if walk.saw(one, held) and _subject(other) != _subject(act):
             raise EvidenceError(f"raises lead {act.lead} with another subject than an office before", where=where)
 
 
@@ -320,15 +340,16 @@ def _state(file: CaseFile, walk: _Walk) -> CaseState:
         opened_at=min(report.first_at for report in reports),
         reports=reports,
         holders=tuple(sorted(holders)),
-        claims={name: claim for name, (claim, _) in walk.claims.items()},
-        links=walk.links,
-        corroborations={name: tuple(found) for name, found in walk.corroborations.items()},
+        claims={name: versions[-1][0] for name, versions in walk.claims.items()},
+        links={name: found[-1] for name, said in walk.links.items() if (found := walk.of_last(name, said))},
+        corroborations={name: tuple(walk.of_last(name, said)) for name, said in walk.corroborations.items()},
         other_words={name: tuple(found) for name, found in walk.other_words.items()},
         leads={name: _lead(offices, walk.ended.get(name, {})) for name, offices in walk.raised.items()},
         requests=tuple(walk.requests),
         agreed={terms: {office: act for office, (act, _) in offices.items()} for terms, offices in walk.agreed.items()},
         handed=tuple(act for act, _ in walk.handed),
         closing=tuple(sorted(closing)),
+        stirred_at=max(one.entry.at for one in walk.stirred),
         cleaned=walk.cleaned,
         replies={office: tuple(texts) for office, texts in walk.replies.items()},
     )

@@ -78,7 +78,10 @@ def release_day(quarter: str) -> datetime:
 
 
 def release(quarter: str, cases: Iterable[CaseState], *, secret: bytes, at: datetime) -> Release:
-    """The release of a quarter (steps in the module's docstring). Raises `InputError` before its day."""
+    """The release of a quarter (steps in the module's docstring). Raises `InputError` before its day.
+
+    `cases` are those that stood on that day (`Desk.all_until`), so that a release made later is the same.
+    """
     if len(secret) != SECRET_BYTES:
         raise InputError(f"the secret of the statistics has {SECRET_BYTES} bytes", where="--secret")
     # (1)

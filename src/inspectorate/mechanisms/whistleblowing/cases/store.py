@@ -28,6 +28,7 @@ import pyrage
 
 from inspectorate.canonical import canonical_bytes, digest_of, parse_json
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.evidence.exchange import read_plain
 from inspectorate.files import read_bounded
 from inspectorate.mechanisms.whistleblowing.cases.entries import CaseFile, Keys, read_entries
 
@@ -165,17 +166,25 @@ class CaseStore:
             raise EvidenceError("is not the file that the case names", where=f"file {name} of case {case}")
         return data
 
-    def take_files(self, case: str, source: Path, names: Sequence[str]) -> tuple[str, ...]:
-        """Copy sealed files of another copy of the case, those that are not here. The names of those that are in neither."""
+    def take_files(self, case: str, source: Path, digests: Mapping[str, str]) -> tuple[str, ...]:
+        """Copy sealed files of another copy of the case, those that are not here. The names of those that are whole in neither.
+
+        `digests` gives what must be in each. A file that holds anything else is not taken: it would stand in the way of a good one.
+        """
         missing: list[str] = []
-        for name in names:
+        for name, digest in digests.items():
             here, there = (folder / "files" / f"{name}.age" for folder in (self._place(case), source))
             if here.exists():
                 continue
-            if not there.is_file():
+            try:
+                sealed = read_plain(there, FILE_BYTES_MAX)
+                whole = digest_of(unseal(sealed, self.reader.identity, where=str(there))) == digest
+            except EvidenceError:
+                whole = False
+            if whole:
+                _write(here, sealed)
+            else:
                 missing.append(name)
-                continue
-            _write(here, _read_bounded(there, FILE_BYTES_MAX))
         return tuple(missing)
 
     def _place(self, case: str) -> Path:
@@ -189,7 +198,7 @@ def read_copy(folder: Path, reader: Reader) -> CaseFile:
     path = folder / "case.age"
     if not path.is_file():
         raise InputError("holds no case.age", where=str(folder), remedy="give the folder of one case")
-    data = unseal(_read_bounded(path, 2 * CASE_BYTES_MAX), reader.identity, where=str(path))
+    data = unseal(read_plain(path, 2 * CASE_BYTES_MAX), reader.identity, where=str(path))
     return read_entries(unpack(data, where=str(path)), keys=reader.keys, where=str(path))
 
 

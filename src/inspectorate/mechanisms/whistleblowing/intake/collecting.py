@@ -15,8 +15,10 @@ and an office that sends reports of its own now and then, as everybody does, mak
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,7 +32,7 @@ from inspectorate.mechanisms.whistleblowing.intake.closing import CLOSING_BYTES_
 from inspectorate.mechanisms.whistleblowing.intake.disk import write_durably
 from inspectorate.mechanisms.whistleblowing.intake.receipts import NAMED_BYTES, Given
 from inspectorate.mechanisms.whistleblowing.intake.volume import Paths
-from inspectorate.mechanisms.whistleblowing.sealing.blocks import COMMITMENT_BYTES
+from inspectorate.mechanisms.whistleblowing.sealing.blocks import COMMITMENT_BYTES, Shape
 from inspectorate.mechanisms.whistleblowing.sealing.files import Sealed
 from inspectorate.mechanisms.whistleblowing.sealing.offices import Offices, check_offices
 
@@ -99,7 +101,8 @@ def check_closing(folder: Path, batch: int, expected: Expected) -> Closing:
 def collect(source: Path, batch: int, into: Path, expected: Expected) -> Collected:
     """Fetch one batch from a copy of the intake's folder `closed`. Raises `EvidenceError`, `EnvironmentError_`.
 
-    Blocks that are not there are named in the result, and the others are kept: what came is not lost for what did not.
+    Blocks that are not there are named in the result, and the others are kept, with those that the office has of it: what came,
+    from the host or from the folder of another office, is not lost for what did not.
     """
     check_log(expected.log)
     closing = check_closing(source, batch, expected)
@@ -108,12 +111,9 @@ def collect(source: Path, batch: int, into: Path, expected: Expected) -> Collect
     commitments = closing.check_list(listed, where=str(theirs.commitments))
     try:
         into.mkdir(parents=True, exist_ok=True)
-        with theirs.blocks.open("rb") as file:
-            places = _places(file.fileno(), closing)
-            missing = _copy(file.fileno(), ours.blocks, [(one, places.get(one)) for one in commitments], closing)
-    except FileNotFoundError:
-        missing = tuple(commitments)
-        write_durably(ours.blocks, b"")
+        with contextlib.ExitStack() as stack:
+            found = [_blocks_in(path, closing, stack) for path in (ours.blocks, theirs.blocks)]
+            missing = _copy([one for one in found if one is not None], ours.blocks, commitments)
     except OSError as fault:
         raise EnvironmentError_(f"cannot be copied: {fault.strerror}", where=str(theirs.blocks)) from None
     write_durably(ours.commitments, listed)
@@ -121,31 +121,67 @@ def collect(source: Path, batch: int, into: Path, expected: Expected) -> Collect
     return Collected(closing=closing, commitments=listed, missing=missing)
 
 
-def _places(descriptor: int, closing: Closing) -> dict[bytes, int]:
-    """Where in the host's file each commitment is said to stand: the last bytes of each place."""
+@dataclass(frozen=True)
+class _Blocks:
+    """A file of blocks of one batch, as its host or an office has it: in any order, with any holes."""
+
+    descriptor: int
+    shape: Shape
+    places: Mapping[bytes, int]
+    """Where each commitment is said to stand: the last bytes of each place."""
+
+    def block(self, commitment: bytes) -> bytes | None:
+        """The block of this commitment; none where it is not there, or not whole."""
+        place, size = self.places.get(commitment), self.shape.block_bytes
+        block = b"" if place is None else os.pread(self.descriptor, size, place * size)
+        return block if self.shape.is_whole(block) and block[-COMMITMENT_BYTES:] == commitment else None
+
+
+def _blocks_in(path: Path, closing: Closing, stack: contextlib.ExitStack) -> _Blocks | None:
+    """A file of blocks, never through a link; none where there is none. Raises `EvidenceError`, `OSError`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    stack.callback(os.close, descriptor)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise EvidenceError("is no plain file", where=str(path))
     size, places = closing.header.block_bytes, {}
     for place in range(closing.header.slots):
         found = os.pread(descriptor, COMMITMENT_BYTES, (place + 1) * size - COMMITMENT_BYTES)
         if found.strip(b"\0"):
             places[found] = place
-    return places
+    return _Blocks(descriptor, closing.header.shape, places)
 
 
-def _copy(descriptor: int, target: Path, wanted: list[tuple[bytes, int | None]], closing: Closing) -> tuple[bytes, ...]:
-    """Copy the whole blocks among those wanted; what is missing."""
-    shape, missing = closing.header.shape, []
+def _copy(sources: Sequence[_Blocks], target: Path, wanted: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Write the blocks that any of these files has whole, in the order of their commitments; what is missing."""
+    missing = []
     partial = target.with_name(target.name + ".new")
     with partial.open("wb") as out:
-        for commitment, place in wanted:
-            block = b"" if place is None else os.pread(descriptor, shape.block_bytes, place * shape.block_bytes)
-            if shape.is_whole(block) and block[-COMMITMENT_BYTES:] == commitment:
-                out.write(block)
-            else:
+        for commitment in wanted:
+            block = next((found for one in sources if (found := one.block(commitment)) is not None), None)
+            if block is None:
                 missing.append(commitment)
+            else:
+                out.write(block)
         out.flush()
         os.fsync(out.fileno())
     partial.rename(target)
     return tuple(missing)
+
+
+def blocks_there(folder: Path, batch: int, expected: Expected) -> tuple[Closing, int]:
+    """A closing in a folder, of the host or of an office, and how many of its blocks are there, whole. Raises `EvidenceError`."""
+    closing, paths = check_closing(folder, batch, expected), Paths(folder, batch)
+    listed = closing.check_list(read_plain(paths.commitments, LIST_BYTES_MAX), where=str(paths.commitments))
+    with contextlib.ExitStack() as stack:
+        try:
+            blocks = _blocks_in(paths.blocks, closing, stack)
+            there = 0 if blocks is None else sum(blocks.block(commitment) is not None for commitment in listed)
+        except OSError as fault:
+            raise EvidenceError(f"cannot be read: {fault.strerror}", where=str(paths.blocks)) from None
+    return closing, there
 
 
 def collected_batch(folder: Path, batch: int, expected: Expected) -> Sealed:

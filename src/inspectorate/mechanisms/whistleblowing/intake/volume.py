@@ -138,6 +138,8 @@ class Volume:
         """Whether the next batch has its room."""
         self.fault: InspectorateError | None = None
         """Why the last closing could not be logged, or the list of offices not be read."""
+        self._unread: InputError | None = None
+        """Why the list of offices could not be read when the batch began: the one before still counts."""
 
     @classmethod
     def open(cls, folder: Path, log: Log, now: datetime) -> Self:
@@ -251,9 +253,9 @@ class Volume:
 
     def _begin(self, now: datetime) -> None:
         try:
-            self.offices = read_offices(self.folder)
+            self.offices, self._unread = read_offices(self.folder), None
         except InputError as fault:
-            self.fault = fault
+            self._unread = fault
         settings = self.settings
         header = BatchHeader(
             intake=settings.intake, batch=self._last + 1, nonce=os.urandom(NONCE_BYTES).hex(),
@@ -284,7 +286,7 @@ class Volume:
 
     def _publish_all(self) -> None:
         """Log what is signed, in order, and move it to where offices collect it. What cannot be logged now waits."""
-        self.fault = None
+        self.fault = self._unread
         while self._unlogged:
             paths, closed = Paths(self._batches, self._unlogged[0]), Paths(self._closed, self._unlogged[0])
             data = read_plain(paths.closing, CLOSING_BYTES_MAX)

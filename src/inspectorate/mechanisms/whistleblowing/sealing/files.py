@@ -11,6 +11,7 @@ plain `age` (or `rage`), which knows no quorum: sealed to office A, and the outc
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +26,13 @@ from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.mechanisms.whistleblowing.sealing.blocks import Sealer, Shape
 from inspectorate.mechanisms.whistleblowing.sealing.offices import Offices, check_offices
 from inspectorate.mechanisms.whistleblowing.sealing.phrases import Mailbox
-from inspectorate.mechanisms.whistleblowing.sealing.stream import REPORT_ID_BYTES, Cutter, FileHead, make_head
+from inspectorate.mechanisms.whistleblowing.sealing.stream import (
+    FILES_MAX,
+    REPORT_ID_BYTES,
+    Cutter,
+    FileHead,
+    make_head,
+)
 from inspectorate.quantities import Period
 
 BLOCK_BYTES = 65_536
@@ -120,24 +127,34 @@ class ToSeal:
 
 
 def seal_report(report: ToSeal, offices: Offices, out: Path) -> int:
-    """Write a sealed report to a new file; its number of blocks, dummies included. Raises `InputError`, `EnvironmentError_`."""
+    """Write a sealed report to a new file; its number of blocks, dummies included. Raises `InputError`, `EnvironmentError_`.
+
+    Where anything fails no file is left: half a report would pass for a whole one until offices opened it.
+    """
+    if len(report.files) > FILES_MAX:
+        raise InputError(
+            f"{len(report.files)} files are more than {FILES_MAX}", remedy="seal the others as another report"
+        )
     header = FileHeader(
         intake=report.intake, nonce=os.urandom(16).hex(), block_bytes=BLOCK_BYTES, offices=offices
     )  # fmt: skip
     sealer = Sealer(header.shape)
     count = 0
     try:
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(header.canonical_bytes() + b"\n")
-            for part in _parts(report, header.shape.part_bytes):
-                file.write(sealer.seal(part))
-                count += 1
-            while count & (count - 1):
-                file.write(sealer.seal())
-                count += 1
-            file.flush()
-            os.fsync(descriptor)
+        with contextlib.ExitStack() as undo:
+            descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            undo.callback(out.unlink)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(header.canonical_bytes() + b"\n")
+                for part in _parts(report, header.shape.part_bytes):
+                    file.write(sealer.seal(part))
+                    count += 1
+                while count & (count - 1):
+                    file.write(sealer.seal())
+                    count += 1
+                file.flush()
+                os.fsync(descriptor)
+            undo.pop_all()
     except OSError as fault:
         raise EnvironmentError_(f"cannot be written: {fault.strerror}", where=str(out)) from None
     return count

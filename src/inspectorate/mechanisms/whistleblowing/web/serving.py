@@ -4,8 +4,8 @@ Rules:
 
 - Neither runs without the other: a server whose intake stands still takes nothing, and both end where one fails.
 - At the end, reports that wait for their tick get it and their answer; nothing else is waited for.
-- Of faults of this program, kinds and places in the code are said, at fixed hours whether there were any or not: neither a line nor
-  its time tells that somebody came.
+- Of faults of this program, kinds and places in the code are said, and what is wrong with disk, log or list of offices, at fixed
+  hours whether there was anything or not: neither a line nor its time tells that somebody came.
 - Nothing in this process writes a log: libraries, and the event loop itself, put parts of requests into theirs.
 """
 
@@ -36,7 +36,7 @@ async def serve(intake: Intake, server: Server, sock: socket.socket, say: Callab
         loop.add_signal_handler(one, asked.set)
     ticks = loop.create_task(intake.run())
     ending = loop.create_task(asked.wait())
-    telling = loop.create_task(_tell(server, say))
+    telling = loop.create_task(_tell(server, intake, say))
     try:
         await server.start(sock)
         await asyncio.wait({ticks, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -50,15 +50,14 @@ async def serve(intake: Intake, server: Server, sock: socket.socket, say: Callab
             loop.remove_signal_handler(one)
 
 
-async def _tell(server: Server, say: Callable[[str], None]) -> None:
+async def _tell(server: Server, intake: Intake, say: Callable[[str], None]) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         while True:
             await asyncio.sleep(SAY_S)
-            say(told(server))
+            say(told(server, intake))
 
 
-def told(server: Server) -> str:
-    """Faults so far, or that there were none."""
-    if not server.faults:
-        return "no fault"
-    return "; ".join(f"{kind}" for kind in sorted(server.faults))
+def told(server: Server, intake: Intake) -> str:
+    """Faults of the program so far and of the store as it is, or that there were none."""
+    faults = sorted(server.faults) + ([intake.fault] if intake.fault else [])
+    return "; ".join(faults) or "no fault"
