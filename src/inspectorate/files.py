@@ -6,6 +6,8 @@ from pathlib import Path
 
 from inspectorate.errors import InputError, InspectorateError
 
+_PART_BYTES = 1 << 20
+
 
 def read_bounded(
     path: Path,
@@ -20,11 +22,16 @@ def read_bounded(
     Links are followed: a file in a folder of the other side is read by `evidence.exchange.read_plain`. Raises `unreadable` where
     the file cannot be read, and `too_large` where it holds more.
     """
+    data = bytearray()
     try:
         with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
+            # Bit by bit: a buffer of the whole limit may be more than the memory.
+            while len(data) <= bytes_max and (part := file.read(min(_PART_BYTES, bytes_max + 1 - len(data)))):
+                data += part
     except OSError as fault:
         raise unreadable(f"cannot be read: {fault.strerror}", where=str(path), remedy=remedy) from None
+    except ValueError as fault:
+        raise unreadable(f"cannot be read: {fault}", where=repr(str(path)), remedy=remedy) from None
     if len(data) > bytes_max:
         raise too_large(f"has more than {bytes_max} bytes", where=str(path), remedy=remedy)
-    return data
+    return bytes(data)

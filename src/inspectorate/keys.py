@@ -131,8 +131,11 @@ class SigningKey:
         """Read a PKCS#8 PEM key. Raises `InputError`."""
         try:
             key = serialization.load_pem_private_key(read_bounded(path, KEY_BYTES_MAX), password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as fault:
-            raise InputError(f"cannot read a signing key: {fault}", where=str(path)) from None
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise InputError(
+                "cannot read a signing key: it is no unencrypted PKCS#8 PEM", where=str(path),
+                remedy="make one with `inspectorate keys new`",
+            ) from None  # fmt: skip
         if not isinstance(key, Ed25519PrivateKey):
             raise InputError("is not an Ed25519 key", where=str(path))
         return cls(key.private_bytes_raw())

@@ -29,6 +29,7 @@ from inspectorate.canonical import Digest, Identifier, Record, Text
 from inspectorate.declaration import Declaration, parse_declaration
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import (
+    INCOMPLETE,
     INVALIDATING,
     Bundle,
     DeclarationMade,
@@ -113,6 +114,8 @@ class Review(Record):
         found = {finding.verdict for finding in self.findings}
         if any(problem.kind in INVALIDATING for problem in self.problems):
             found.add(Verdict.INVALID_EVIDENCE)
+        if any(problem.kind in INCOMPLETE for problem in self.problems):
+            found.add(Verdict.NOT_OBSERVED)
         grave = (Verdict.INCONSISTENT, Verdict.INVALID_EVIDENCE, Verdict.NOT_OBSERVED, Verdict.INCONCLUSIVE)
         return next((verdict for verdict in grave if verdict in found), Verdict.CONSISTENT)
 

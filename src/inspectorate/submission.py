@@ -1,7 +1,7 @@
 """The operator's side: what a collector left in its spool, with a signed declaration and ledger proofs, as one bundle.
 
-    1. the declaration is signed, and its statement appended to the log
-    2. every statement of the spool must stand in the log; one that does not was made behind its back, and is refused
+    1. every statement of the spool must stand in the log; one that does not was made behind its back, and is refused
+    2. the declaration is signed, and its statement appended to the log: last, since what the log has taken it never loses
     3. the log's checkpoint is taken, cosigned by witnesses where the caller has some
     4. every statement gets its proof under that one checkpoint
     5. the manifest is signed over all of it
@@ -74,19 +74,23 @@ def submit(
     Raises `InputError` if a statement is not in the log.
     """
     # (1)
+    places: dict[str, int] = {}
+    for data in envelopes:
+        index = log.find(ledger_entry(data))
+        if index is None:
+            raise InputError(
+                f"statement {digest_of(data)} is not in the log", remedy="append its digest, or leave it out"
+            )
+        places[digest_of(data)] = index
+    # (2)
     declared = declaration.canonical_bytes()
     made = DeclarationMade(origin=origin, party=declaration.party, period=declaration.period, made_at=created_at)
     envelope = sign_statement(make_statement(made, {"declaration": digest_of(declared)}), declaration_key)
-    log.append([ledger_entry(envelope)])
-    # (2)
-    places = {digest_of(data): log.find(ledger_entry(data)) for data in [*envelopes, envelope]}
-    for digest, index in places.items():
-        if index is None:
-            raise InputError(f"statement {digest} is not in the log", remedy="append its digest, or leave it out")
+    places[digest_of(envelope)] = log.append([ledger_entry(envelope)]).start
     # (3)
     checkpoint = cosign() if cosign else log.checkpoint()
     # (4)
-    proofs = {digest: prove_entry(log, index, checkpoint) for digest, index in places.items() if index is not None}
+    proofs = {digest: prove_entry(log, index, checkpoint) for digest, index in places.items()}
     # (5)
     return bundle_contents(
         envelopes=[*envelopes, envelope],

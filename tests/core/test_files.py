@@ -31,6 +31,8 @@ def test_one_byte_more_is_an_error_that_names_the_file_and_the_limit(tmp_path: P
 def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read: No such file"):
         read_bounded(tmp_path / "none", 8)
+    with pytest.raises(InputError, match="cannot be read: embedded null byte"):
+        read_bounded(tmp_path / "a\0b", 8)
     with pytest.raises(EnvironmentError_, match="cannot be read: Is a directory"):
         read_bounded(tmp_path, 8, unreadable=EnvironmentError_)
 

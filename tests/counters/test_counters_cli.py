@@ -93,6 +93,27 @@ def test_a_missing_port_exits_inconclusive_and_is_named(tmp_path: Path) -> None:
     assert run("check", str(path)).exit_code == 10
 
 
+def test_what_is_missing_is_no_success_and_is_told(tmp_path: Path) -> None:
+    whole = str(write_lines(tmp_path / "a.jsonl", two_ports()))
+    (tmp_path / "ports").write_text("sw/p0\nsw/p1\nsw/p2\n")
+    result = run("check", whole, "--ports", str(tmp_path / "ports"))
+    assert (result.exit_code, "declared without readings: sw/p2" in result.output) == (10, True)
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    assert run("check", whole, str(tmp_path / "empty.jsonl")).exit_code == 10
+    gap = [row for row in two_ports() if not 200 < (row.time_ns - NOW) // S < 300]
+    result = run("check", str(write_lines(tmp_path / "gap.jsonl", gap)))
+    assert (result.exit_code, "gap of 100.0 s" in result.output) == (10, True)
+
+
+def test_faults_name_the_file(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert str(tmp_path / "deep.json") in fault(run("check", str(tmp_path / "deep.json")))
+    whole = str(write_lines(tmp_path / "a.jsonl", two_ports()))
+    (tmp_path / "ports").write_text("\n")
+    assert "names no port" in fault(run("check", whole, "--ports", str(tmp_path / "ports")))
+    assert "has more than" in fault(run("check", whole, "--ports", "/dev/zero"))
+
+
 def test_a_counter_that_goes_back_exits_invalid(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.jsonl", two_ports(back=True))
     result = run("check", str(path))
@@ -167,7 +188,7 @@ def test_the_interfaces_of_this_machine_become_signed_readings(tmp_path: Path, k
         "collect", "--sensor", "s1=lo", "--sensor", "s2=missing0", "--node", "gw", "--link", "--speed", "lo=1000000000",
         "--out", str(out), "--key", str(key), "--every", "0.2", "--segment-seconds", "0.5", "--duration", "1.6", "--json",
     )  # fmt: skip
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 10, "s2 has no reading"
     told = json.loads(result.output)
     assert told["polls"]["failed"] == 0
     assert told["polls"]["done"] >= 3
@@ -233,7 +254,9 @@ def test_a_page_becomes_signed_readings(page: str, tmp_path: Path, key: Path) ->
 
 
 def test_a_redirect_is_not_followed_and_failed_polls_are_counted(page: str, tmp_path: Path, key: Path) -> None:
-    told = json.loads(collect(f"{page}/moved", tmp_path, key).output)
+    result = collect(f"{page}/moved", tmp_path, key)
+    assert result.exit_code == 10, "nothing was recorded"
+    told = json.loads(result.output)
     assert told["polls"]["done"] == 0
     assert told["polls"]["failed"] >= 3
     assert told["sensors"]["s1"]["readings"] == 0

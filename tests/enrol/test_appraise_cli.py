@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from enrol_making import ANCHORS, START, closed, opened, record_all, service
+from enrol_making import ANCHORS, START, at, closed, opened, record_all, service, write_spool
 
 from inspectorate.cli import cli
 from inspectorate.errors import InputError
 from inspectorate.mechanisms.workloads.telemetry.table import write_table
+from inspectorate.quantities import Period
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,24 @@ def test_an_enrolment_that_is_too_short_for_the_rate_is_not_enough(place: Path) 
     result = appraise(place, "served.parquet")
     assert result.exit_code == 10
     assert "too many for the rate" in result.output
+
+
+def test_telemetry_of_less_than_a_window_shows_nothing(place: Path) -> None:
+    (place / "brief.parquet").write_bytes(write_table(service(0.5, start=START, seconds=5, seed=50)))
+    result = appraise(place, "brief.parquet", "--rate", "20", "--json")
+    assert [(unit["windows"], unit["largest"]) for unit in told(result)["units"]] == [(0, None), (0, None)]
+    assert result.exit_code == 10
+
+
+def test_later_telemetry_that_could_not_be_compared_is_no_success(place: Path, tmp_path: Path) -> None:
+    begun = at(10_000)
+    write_spool(tmp_path, service(0.5, start=begun, seconds=20, seed=7), Period(start=begun, end=at(10_020)))
+    arguments = ["enrol", "show", str(place / "session"), "--anchors", str(place / "anchors.json")]
+    result = CliRunner().invoke(cli, [*arguments, "--telemetry", str(tmp_path)])
+    assert "nothing could be compared" in result.output
+    assert result.exit_code == 10
+    result = CliRunner().invoke(cli, [*arguments, "--start", "2026-03-01"])
+    assert isinstance(result.exception, InputError)
 
 
 def test_wrong_use_names_what_is_wrong(place: Path) -> None:

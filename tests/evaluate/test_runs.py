@@ -200,11 +200,14 @@ def test_labelled_logs_become_one_run_per_unit(tmp_path: Path) -> None:
         ("runs:\n  - {file: ../x.csv, workload: a, kind: other, hardware: h}", "outside"),
         ("runs:\n  - {file: gone.csv, workload: a, kind: other, hardware: h}", "no file and no folder"),
         ("runs:\n  - {file: gone.csv, workload: a, kind: sleeping, hardware: h}", "no file of labels"),
-        ("{", "no file of labels"),
+        ("{", "not YAML"),
+        ("runs: [&a {file: x.csv}, *a]", "uses YAML aliases"),
+        ("runs:\n  - {file: x.csv, workload: a, kind: other, hardware: h}", r"x\.csv: no header names the columns"),
     ],
 )
 def test_labels_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
     labels = tmp_path / "labels.yaml"
     labels.write_text(text)
+    (tmp_path / "x.csv").write_text("1,2,3")
     with pytest.raises(InputError, match=said):
         load_runs(labels, Form.LABELLED)

@@ -56,6 +56,19 @@ def said(place: Path, data: bytes) -> dict[str, object]:
     return found
 
 
+def test_a_file_in_the_place_of_the_socket_is_refused_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "guard.yaml"
+    path.write_text("reporter: guard-1")
+
+    async def serve() -> None:
+        async with listening(path, _echo):
+            raise AssertionError("it listens in the place of a file")
+
+    with pytest.raises(EnvironmentError_, match="no socket"):
+        asyncio.run(serve())
+    assert path.read_text() == "reporter: guard-1"
+
+
 def test_an_order_is_answered_and_the_socket_is_its_owners_only(place: Path) -> None:
     assert ask(place, do="status") == {"ok": True, "did": "status", "bytes": 0}
     assert ask(place, do="apply", document=b"12345")["bytes"] == 5

@@ -19,7 +19,7 @@ from inspectorate.agreement.clauses import ClauseKind
 from inspectorate.canonical import canonical_bytes, digest_of, parse_json
 from inspectorate.cli.audit_flop import flop
 from inspectorate.declaration import ChipGroup, MeasuringPoint, parse_declaration
-from inspectorate.errors import EvidenceError
+from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import FlopAccounted, Origin, sign_statement, verify_envelope
 from inspectorate.keys import Holder, Role, SigningKey, TrustAnchor, TrustAnchors
 from inspectorate.mechanisms.inspection.flop.account import FlopAccount, make_account
@@ -106,6 +106,27 @@ def test_an_honest_account_is_in_order() -> None:
     assert 0.97 * 3.4e19 <= HONEST.flop_min <= HONEST.flop_max <= 3.4e19
     assert HONEST.joined.spare is not None
     assert HONEST.joined.spare == pytest.approx(8 * 1979e12 * 0.6 * 86_400 - HONEST.flop_min)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"replayed": Replayed(stated_flop=1e200, stated_of_drawn=1.0, counted_of_drawn=1e200, dirty_share_max=0.0)},
+        {
+            "energy": (
+                Energy(meter="m", holder=Holder.VERIFIER, point=MeasuringPoint.CHIP, joules_min=0.0, joules_max=1e308),
+            )
+        },
+    ],
+)
+def test_facts_without_bounds_are_a_problem_of_the_account_and_end_no_review(changed: dict[str, Any]) -> None:
+    given = facts(**changed)
+    with pytest.raises(InputError, match="give no account"):
+        make_account("train-1", "run-1", given, TERMS)
+    predicate, payload = stated(HONEST.model_copy(update={"facts": given}))
+    assert problems(predicate, payload) == {ProblemKind.MALFORMED}
+    with pytest.raises(ValueError, match="below its low"):
+        facts(metered=(Metered(meter="m", holder=Holder.PROVER, low=2.0, high=1.0),))
 
 
 def test_it_survives_signing_and_reading() -> None:

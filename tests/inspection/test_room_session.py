@@ -430,6 +430,7 @@ def test_the_commands_from_opening_to_closing(tmp_path: Path) -> None:
     code, text = call("open", folder, "--session", "v", "--as", "inspector-1", "--host", "party-b", "--bits", "8",
                       "--slot", "0.4", "--forms", str(tmp_path / "forms.yaml"))  # fmt: skip
     assert code == 0, text
+    assert call("run", folder, "--job", "look", "--input", f"a b={tmp_path / 'forms.yaml'}", "--", "agreement")[0] == 2
     code, text = call("run", folder, "--job", "look", "--input", f"forms={tmp_path / 'forms.yaml'}", "--",
                       "agreement", "show", "no-such-agreement")  # fmt: skip
     assert code == 10, text
@@ -442,7 +443,12 @@ def test_the_commands_from_opening_to_closing(tmp_path: Path) -> None:
     code, text = call("close", folder, "--key", str(tmp_path / "host.pem"), "--json")
     assert code == 0, text
     assert json.loads(text)["bits_out"] == pytest.approx(math.log2(5))
+    again = call("close", folder, "--key", str(tmp_path / "host.pem"), "--json")
+    assert again == (0, text), "a session that was ended and not signed, as on a full disk, can still be signed"
     code, text = call("show", folder, "--json")
     assert code == 0, text
     assert json.loads(text)["closed"]
+    assert [one["output"] for one in json.loads(text)["jobs"]] == ['{"counts":[],"word":"failed"}'], (
+        "it left before the end"
+    )
     assert len(list((tmp_path / "room" / "statements").iterdir())) == 1

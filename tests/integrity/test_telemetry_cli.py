@@ -61,6 +61,39 @@ def test_check_against_references(tmp_path: Path, nodes: list[Array]) -> None:
     assert "reference/n1" in json.dumps(found)
 
 
+def test_a_reference_may_have_the_name_of_the_file(tmp_path: Path, nodes: list[Array]) -> None:
+    (tmp_path / "earlier").mkdir()
+    reference = write(tmp_path / "earlier" / "power.parquet", nodes)
+    again = write(tmp_path / "power.parquet", [nodes[1][100:500]], start_s=10_000)
+    assert run("check", again, "--reference", reference)[0] == 30
+
+
+def smi(path: Path, values: Array, *lines: str) -> Path:
+    rows = [f"2026/11/24 10:{i // 60:02d}:{i % 60:02d}, GPU-a, {value:.3f} W, [N/A]" for i, value in enumerate(values)]
+    path.write_text("\n".join(["timestamp, uuid, power.draw [W], temperature.gpu", *rows, *lines]))
+    return path
+
+
+def test_what_was_not_read_is_told_and_no_success(tmp_path: Path, nodes: list[Array]) -> None:
+    assert run("check", smi(tmp_path / "whole.csv", nodes[0]))[0] == 0
+    torn = smi(tmp_path / "torn.csv", nodes[0], "2026/11/24 11:00:00, GPU-a", "yesterday, GPU-a, 1 W, 2")
+    code, found = run("check", torn)
+    assert (code, found["unread"]) == (10, [f"{torn}: 1 malformed", f"{torn}: 1 no-time"])
+    silent = smi(tmp_path / "silent.csv", nodes[1], "2026/11/24 11:00:00, GPU-b, [N/A], 2")
+    code, found = run("check", silent)
+    assert (code, found["unread"]) == (10, [f"{silent}: no value of power_w of GPU-b"])
+    assert "not read: " in CliRunner().invoke(telemetry, ["check", str(silent)]).output
+
+
+def test_a_log_without_a_header_is_named(tmp_path: Path, nodes: list[Array]) -> None:
+    (tmp_path / "odd.csv").write_text("1, 2, 3")
+    fault = CliRunner().invoke(
+        telemetry, ["check", str(write(tmp_path / "a.parquet", nodes)), str(tmp_path / "odd.csv")]
+    )
+    assert isinstance(fault.exception, EvidenceError)
+    assert fault.exception.where == str(tmp_path / "odd.csv")
+
+
 def test_a_weak_sensor_is_no_copy(tmp_path: Path, nodes: list[Array]) -> None:
     stuck = nodes[0].copy()
     stuck[200:260] = stuck[200]
@@ -79,6 +112,10 @@ def test_meters(tmp_path: Path) -> None:
     assert [round(row["clock_lag_s"]) for row in found["units"]] == [-9, -9]  # type: ignore[attr-defined]
     half = write(tmp_path / "half.parquet", [0.5 * behind_supply(rng, one) for one in loads])
     assert run("meters", half, fast)[0] == 10
+    one = write(tmp_path / "one.parquet", [behind_supply(rng, loads[0])], start_s=9)
+    code, found = run("meters", one, fast)
+    assert (code, found["alone"]) == (10, ["n1"])
+    assert "with one meter only: n1" in CliRunner().invoke(telemetry, ["meters", str(one), str(fast)]).output
 
 
 def test_what_cannot_be_read_is_an_error_and_no_finding(tmp_path: Path, nodes: list[Array]) -> None:

@@ -45,7 +45,7 @@ def test_what_an_inspector_needs_of_the_recorded_site() -> None:
         "missing: segment 9 of flow-f",
         "wrong key: 133a68604d76…",
         "not checked: whether the chips that are declared are all the chips there are",
-        "inspectorate review BUNDLE --agreement inference-only --anchors ANCHORS --as-of 2026-11-24T12:30:00Z --interval 60",
+        "inspectorate review BUNDLE --agreement AGREEMENT --anchors ANCHORS --as-of 2026-11-24T12:30:00Z --interval 60",
     ):
         assert needed in text, needed
 

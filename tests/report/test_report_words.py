@@ -94,6 +94,14 @@ def test_period_within_a_day_says_the_date_once() -> None:
     assert words.clock_span(Period(start=start, end=start + timedelta(hours=1)), over_night).startswith("2026-11-24")
 
 
+def test_a_period_of_another_day_says_its_date() -> None:
+    start = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    one_day = Period(start=start, end=start + timedelta(hours=1))
+    yesterday = Period(start=start - timedelta(days=1), end=start - timedelta(hours=23))
+    assert words.clock_span(one_day, one_day) == "10:00:00 – 11:00:00 UTC"
+    assert words.clock_span(yesterday, one_day) == "2026-11-23 10:00:00 – 11:00:00 UTC"
+
+
 @given(st.text(max_size=200))
 def test_visible_text_hides_nothing(text: str) -> None:
     shown = words.visible(text)

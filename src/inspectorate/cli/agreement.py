@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from inspectorate.agreement import Agreement, load_agreement, shipped_agreements
 from inspectorate.cli.options import json_option, parse_time, print_json
@@ -78,7 +78,7 @@ def chips(as_json: bool) -> None:
     if as_json:
         print_json([model.model_dump(mode="json") | {"tpp": model.tpp} for model in models])
         return
-    table = Table("id", "name", "peak [TFLOP/s]", "TPP", "H100-equivalents", box=None)
+    table = Table(Column("id", no_wrap=True), "name", "peak [TFLOP/s]", "TPP", "H100-equivalents", box=None)
     for model in models:
         peak = ", ".join(f"{name} {rate / 1e12:g}" for name, rate in model.flop_per_s.items())
         table.add_row(model.id, model.name, peak, f"{model.tpp:,.0f}", f"{model.h100_equivalents:.2f}")
@@ -92,14 +92,27 @@ def _print_terms(terms: Agreement, when: str) -> None:
         f"false-accusation rate {terms.false_accusation_rate:g} per review; "
         f"confidence {terms.assurance_confidence:g}; utilisation credited {terms.utilisation.max:g}"
     )
-    thresholds = Table("threshold", "kind", "FLOP", "source", box=None, title="Thresholds", title_justify="left")
+    thresholds = Table(
+        Column("threshold", no_wrap=True), "kind", "FLOP", "source", box=None, title="Thresholds", title_justify="left"
+    )
     for threshold in terms.thresholds:
         thresholds.add_row(threshold.id, threshold.kind.value, f"{threshold.flop_max:.3g}", str(threshold.source))
-    clauses = Table("clause", "kind", "promise", "source", box=None, title="Clauses", title_justify="left")
+    clauses = Table(
+        Column("clause", no_wrap=True), "kind", "promise", "source", box=None, title="Clauses", title_justify="left"
+    )
     for clause in terms.clauses:
         title = clause.title + (" [proposed]" if clause.proposed else "")
         clauses.add_row(clause.id, clause.kind.value, title, str(clause.source))
-    clocks = Table("clock", "when", "then", "within", "source", box=None, title="Clocks", title_justify="left")
+    clocks = Table(
+        Column("clock", no_wrap=True),
+        "when",
+        "then",
+        "within",
+        "source",
+        box=None,
+        title="Clocks",
+        title_justify="left",
+    )
     for clock in terms.clocks:
         within = f"{clock.within_s / 86_400:g} d" if clock.within_s >= 86_400 else f"{clock.within_s / 3_600:g} h"
         clocks.add_row(clock.id, clock.event, clock.duty, within, str(clock.source))

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from inspectorate.cli.options import EXISTING, json_option, print_json
+from inspectorate.cli.options import EXISTING, FiniteRange, json_option, print_json
 from inspectorate.mechanisms.inspection.code.archives import read_snapshot
 from inspectorate.mechanisms.inspection.code.difference import difference
 from inspectorate.mechanisms.inspection.code.review import review_code
@@ -88,7 +88,7 @@ def code_diff(
 @click.argument("snapshot_path", metavar="SNAPSHOT", type=EXISTING)
 @entry_option
 @click.argument("arguments", nargs=-1)
-@click.option("--seconds", type=click.FloatRange(1, 86_400), default=60.0, show_default=True, help="Of processor time.")
+@click.option("--seconds", type=FiniteRange(1, 86_400), default=60.0, show_default=True, help="Of processor time.")
 @click.option("--memory-gib", type=click.IntRange(1, 4096), default=8, show_default=True)
 @json_option
 @click.pass_context
@@ -109,10 +109,10 @@ def code_run(
 
 
 def exit_code_of(report: RunReport) -> int:
-    """20 where parameters changed, 10 where that cannot be told, 0 where none did and the program ended by itself."""
+    """20 where parameters changed, 10 where that cannot be told, 0 where tensors were watched, none did, and it ended by itself."""
     if report.parameters_changed:
         return CHANGED
-    quiet = report.seen is not None and report.seen.ended == "by itself" and report.parameters_changed == 0
+    quiet = report.seen is not None and report.seen.tensors > 0 and report.parameters_changed == 0
     return NOTHING_LEFT if quiet and not report.unforeseen else TO_ANSWER
 
 
@@ -167,6 +167,8 @@ def show_run(report: RunReport, review: Review) -> None:
         return
     seen = report.seen
     console.print(f"{seen.tensors} tensors watched, {seen.backward} backward calls, {seen.steps} optimiser steps")
+    if not seen.tensors:
+        console.print("no tensor of torch was seen, so whether parameters change is not known of this run")
     if seen.changed:
         table = Table("tensor", "parameter", "elements", "largest change", "before", "after", title="changed")
         for one in seen.changed[:ROWS_MAX]:

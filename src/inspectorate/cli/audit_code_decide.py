@@ -19,6 +19,7 @@ from inspectorate.cli.options import (
     EXISTING,
     EXISTING_FILE,
     NEW_PATH,
+    FiniteRange,
     json_option,
     now,
     parse_time,
@@ -60,7 +61,7 @@ REPORT_BYTES_MAX = 64 << 20
 @click.option("--run", "run_path", type=EXISTING_FILE, help="What `audit code-run --json` printed.")
 @click.option("--cannot-see-acknowledged", "acknowledged", is_flag=True, help="What cannot be seen was read.")
 @click.option("--at", "at_text", help="When it was reviewed; now by default.")
-@click.option("--valid-days", type=click.FloatRange(min=0, min_open=True), default=90.0, show_default=True)
+@click.option("--valid-days", type=FiniteRange(0, 3_660, min_open=True), default=90.0, show_default=True)
 @click.option("--key", "key_path", type=EXISTING_FILE, help="Sign with the inspector's key.")
 @click.option("--out", "out", type=NEW_PATH, help="A folder for review.json and, with --key, statement.json.")
 @json_option
@@ -70,11 +71,14 @@ def code_decide(**options: Any) -> None:
     review = review_code(snapshot, options["entry"])
     previous = _document(options["previous_path"])
     if options["questions_path"] is not None:
+        _new(options["questions_path"], "--questions")
         write_text(options["questions_path"], _questions(review, previous))
         return
     for name in ("party", "claim", "by", "decision", "words", "out"):
         if not options[name]:
             raise InputError("is needed to decide", where=f"--{name}", remedy="or give --questions")
+    folder: Path = options["out"]
+    _new(folder / "review.json", "--out")
     run = _run(options["run_path"], review)
     deciding = Deciding.parse(
         {
@@ -90,7 +94,6 @@ def code_decide(**options: Any) -> None:
         error=InputError,
     )
     document = decide(review, deciding, techniques_seen(snapshot, review, options["allowed"] or None))
-    folder: Path = options["out"]
     write_text(folder / "review.json", document.canonical_bytes())
     result = {"decision": document.decision.value, "review": document.digest, "code": document.code}
     if options["key_path"] is not None:
@@ -103,6 +106,12 @@ def code_decide(**options: Any) -> None:
         print_json(dict(result))
     else:
         click.echo("\n".join(f"{name}: {value}" for name, value in result.items()))
+
+
+def _new(path: Path, option: str) -> None:
+    """What a person wrote or signed is never written over. Raises `InputError`."""
+    if path.exists():
+        raise InputError(f"{path} is there already", where=option, remedy="name another place, or move it away")
 
 
 def _document(path: Path | None) -> Document | None:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from inspectorate.agreement import AccountedFlop, Agreement, load_agreement
 from inspectorate.canonical import digest_of
-from inspectorate.cli.options import EXISTING_FILE, json_option, now, parse_time, print_json
+from inspectorate.cli.options import EXISTING_FILE, NAME, json_option, now, parse_time, print_json
 from inspectorate.cli.running import ledger_append
 from inspectorate.declaration import ChipGroup, Declaration, WorkloadClaim, load_declaration
 from inspectorate.errors import EvidenceError, InputError
@@ -35,6 +35,7 @@ from inspectorate.quantities import Period
 
 FACTS_BYTES_MAX = 1 << 20
 DISAGREEMENT_DEFAULT = 0.1
+_PARAMETER = {"as": "by", "ledger-key": "ledger_key_path"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class _Asked:
 @click.option("--clause", "clause_id", help="The clause on accounted FLOP, where there are several.")
 @click.option("--declaration", "declaration_path", type=EXISTING_FILE, required=True, help="The declaration (YAML).")
 @click.option("--claim", "claim_id", required=True, help="The claim that the run belongs to.")
-@click.option("--run", required=True, help="The name of the run.")
+@click.option("--run", type=NAME, required=True, help="The name of the run.")
 @click.option("--facts", "facts_path", type=EXISTING_FILE, required=True,
               help="Described work, meters, energy, memory, replayed packets; each with its holder (YAML).")  # fmt: skip
 @click.option("--trace", "traces", type=EXISTING_FILE, multiple=True, help="Of the prover's loop; may be given again.")
@@ -60,7 +61,7 @@ class _Asked:
               help="That the verifier made, of the whole run; may be given again.")  # fmt: skip
 @click.option("--from", "start", help="Start of the run; by default, of the claim.")
 @click.option("--to", "end", help="End of the run; by default, of the claim.")
-@click.option("--as", "by", help="The inspector's name as a trust anchor.")
+@click.option("--as", "by", type=NAME, help="The inspector's name as a trust anchor.")
 @click.option("--key", "key_path", type=EXISTING_FILE, help="The inspector's key: sign a statement.")
 @click.option("--out", "out", type=click.Path(file_okay=False, path_type=Path), help="Where to write it.")
 @click.option("--ledger", type=click.Path(file_okay=False, path_type=Path), help="Append its digest to this log.")
@@ -69,6 +70,9 @@ class _Asked:
 @json_option
 def flop(**options: Any) -> None:
     """Account for the FLOP of one run: every source as a range, joined; contradictions; what could have run beside it."""
+    given = [name for name in ("as", "out", "ledger", "ledger-key") if options[_PARAMETER.get(name, name)] is not None]
+    if given and options["key_path"] is None:
+        raise InputError("nothing is signed without --key", where=", ".join(f"--{name}" for name in given))
     agreement = load_agreement(options["agreement_name"])
     clause = _clause(agreement, options["clause_id"])
     terms = Terms.of(

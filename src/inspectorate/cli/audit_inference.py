@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from inspectorate.canonical import digest_of, parse_json
-from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.evidence.inspected import PACKETS_MAX, ReplayMethod
 from inspectorate.files import read_bounded
@@ -36,9 +36,9 @@ TOLERANCE_BYTES_MAX = 1 << 20
 @click.option(
     "--precision", type=click.Choice(Precision, case_sensitive=False), default=Precision.FLOAT32, show_default=True
 )
-@click.option("--tokens-per-second", "tokens_per_s", type=click.FloatRange(min=0), default=TOKENS_PER_S, show_default=True,
+@click.option("--tokens-per-second", "tokens_per_s", type=FiniteRange(min=0), default=TOKENS_PER_S, show_default=True,
               help="Of the server, for what could leave it in a day.")  # fmt: skip
-@click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Of processor time.")
+@click.option("--seconds", type=FiniteRange(1, 86_400), default=600.0, show_default=True, help="Of processor time.")
 @json_option
 def inference(**options: object) -> None:
     """Run the answers in the folder RUN again, and say what differs and how many bits a token the check lets through.

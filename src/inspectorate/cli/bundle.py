@@ -8,7 +8,7 @@ import click
 
 from inspectorate.cli.options import EXISTING, EXISTING_FILE, NEW_PATH, anchors_option, json_option, now, print_json
 from inspectorate.declaration import load_declaration
-from inspectorate.evidence import Bundle, Origin, read_statements, write_bundle
+from inspectorate.evidence import Bundle, Origin, check_new, read_statements, write_bundle
 from inspectorate.keys import SigningKey, TrustAnchors
 from inspectorate.ledger import Log
 from inspectorate.submission import read_spool, submit
@@ -39,15 +39,19 @@ def create(
     as_json: bool,
 ) -> None:
     """Write the bundle OUT (a folder, or an archive if it ends in .tar)."""
+    # The log never loses the declaration that is appended to it: before that, all is read that can be refused.
+    check_new(out)
     envelopes, payloads = read_spool(spool)
+    declaration = load_declaration(declaration_path)
+    prover, packer = SigningKey.read(declaration_key), SigningKey.read(key_path)
     with Log.open(ledger_path, SigningKey.read(ledger_key)) as log:
         contents = submit(
             envelopes=envelopes,
             payloads=payloads,
-            declaration=load_declaration(declaration_path),
-            declaration_key=SigningKey.read(declaration_key),
+            declaration=declaration,
+            declaration_key=prover,
             log=log,
-            bundle_key=SigningKey.read(key_path),
+            bundle_key=packer,
             created_at=now(),
             origin=Origin.RECORDED,
         )

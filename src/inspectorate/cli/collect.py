@@ -22,7 +22,7 @@ from rich.table import Table
 
 from inspectorate import __version__
 from inspectorate.canonical import Identifier
-from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json
 from inspectorate.cli.running import ledger_append, stop_signals
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import Origin
@@ -91,12 +91,12 @@ def collect() -> None:
 @click.option(
     "--segment-seconds",
     "segment_s",
-    type=click.FloatRange(SEGMENT_S_MIN, SEGMENT_S_MAX),
+    type=FiniteRange(SEGMENT_S_MIN, SEGMENT_S_MAX),
     default=30.0,
     show_default=True,
     help="A statement covers at most this long.",
 )
-@click.option("--duration", "duration_s", type=click.FloatRange(min=0), help="Stop after so many seconds.")
+@click.option("--duration", "duration_s", type=FiniteRange(min=0), help="Stop after so many seconds.")
 @click.option("--origin", type=click.Choice(Origin, case_sensitive=False), default=Origin.RECORDED, show_default=True)
 @click.option(
     "--buffer-bytes",

@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from inspectorate import __version__
-from inspectorate.cli.options import EXISTING_FILE, json_option, print_json, write_text
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json, write_text
 from inspectorate.cli.running import ledger_append, stop_signals
 from inspectorate.cli.telemetry_sources import SourceText, open_sources, parse_source
 from inspectorate.declaration import Meter, load_declaration
@@ -93,18 +93,18 @@ class TelemetryOptions:
 @click.option(
     "--every",
     "every_s",
-    type=click.FloatRange(EVERY_S_MIN, SEGMENT_S_MAX),
+    type=FiniteRange(EVERY_S_MIN, SEGMENT_S_MAX),
     help="Seconds between polls (default: as the meters are declared).",
 )
 @click.option(
     "--segment-seconds",
     "segment_s",
-    type=click.FloatRange(SEGMENT_S_MIN, SEGMENT_S_MAX),
+    type=FiniteRange(SEGMENT_S_MIN, SEGMENT_S_MAX),
     default=30.0,
     show_default=True,
     help="A statement covers at most this long.",
 )
-@click.option("--for", "duration_s", type=click.FloatRange(min=0), help="Stop after so many seconds.")
+@click.option("--for", "duration_s", type=FiniteRange(min=0), help="Stop after so many seconds.")
 @click.option("--anywhere", is_flag=True, help="Allow sources that are not on loopback.")
 @click.option("--origin", type=click.Choice(Origin, case_sensitive=False), default=Origin.RECORDED, show_default=True)
 @click.option("--ready-file", type=_file, help="Write this file (JSON) once every source has answered.")

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from inspectorate.cli.counters_collect import collect
-from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
-from inspectorate.errors import InputError
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json
+from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import read_bounded
 from inspectorate.mechanisms.interconnect.counters.conservation import Balance, NodeBalance, balances
 from inspectorate.mechanisms.interconnect.counters.files import FileRead, read_file
 from inspectorate.mechanisms.interconnect.counters.increase import PortSteps, increases
@@ -23,6 +24,7 @@ from inspectorate.mechanisms.interconnect.counters.view import AGAINST_ITSELF
 from inspectorate.quantities import from_ns
 
 GAPS_SHOWN = 8
+PORTS_BYTES_MAX = 16 * 1024 * 1024
 EXIT_INCONCLUSIVE, EXIT_INVALID = 10, 30
 
 
@@ -37,16 +39,16 @@ counters.add_command(collect)
 @counters.command()
 @click.argument("files", nargs=-1, required=True, type=EXISTING_FILE)
 @click.option("--ports", "ports_path", type=EXISTING_FILE, help="The declared ports, one NODE/PORT a line.")
-@click.option("--gap-seconds", "gap_s", type=click.FloatRange(min=0, min_open=True),
+@click.option("--gap-seconds", "gap_s", type=FiniteRange(min=0, min_open=True),
               help="Longer without a reading is a gap (default: ten usual steps, 10 s at least).")  # fmt: skip
-@click.option("--age-seconds", "age_s", type=click.FloatRange(0, 3600), default=0.0, show_default=True,
+@click.option("--age-seconds", "age_s", type=FiniteRange(0, 3600), default=0.0, show_default=True,
               help="A value may be this much older than its reading.")  # fmt: skip
 @json_option
 def check(files: tuple[Path, ...], ports_path: Path | None, gap_s: float | None, age_s: float, as_json: bool) -> None:
     """Check the readings in FILES: increases, gaps, resets, and whether what entered each node left it.
 
     FILES are JSON lines, Prometheus text with timestamps, gNMI notifications (JSON) or Parquet. Exits 0 if all adds up,
-    10 if something is missing or does not add up, 30 if counters contradict themselves.
+    10 if something is missing (a gap, a port, the readings of a file) or does not add up, 30 if counters contradict themselves.
     """
     read, steps = _read(files, gap_s, age_s)
     found = balances(steps, declared=_declared(ports_path))
@@ -68,17 +70,18 @@ def check(files: tuple[Path, ...], ports_path: Path | None, gap_s: float | None,
         _print_check(files, read, steps, gaps, found)
     if any(told.finding in AGAINST_ITSELF for told in oddities) or any(one.refused for one in read):
         raise click.exceptions.Exit(EXIT_INVALID)
-    if any(one.verdict is not Balance.BALANCED or one.missing or one.suspects for one in found):
+    absent = bool(gaps) or any(not len(one.readings) for one in read)
+    if absent or any(one.verdict is not Balance.BALANCED or one.missing or one.suspects for one in found):
         raise click.exceptions.Exit(EXIT_INCONCLUSIVE)
 
 
 @counters.command()
 @click.argument("files", nargs=-1, required=True, type=EXISTING_FILE)
-@click.option("--interval", "interval_s", type=click.FloatRange(min=0.01), default=1.0, show_default=True,
+@click.option("--interval", "interval_s", type=FiniteRange(min=0.01), default=1.0, show_default=True,
               help="Length of an interval of the spectrum [s].")  # fmt: skip
-@click.option("--busy", "bytes_per_s_min", type=click.FloatRange(min=0), default=1e6, show_default=True,
+@click.option("--busy", "bytes_per_s_min", type=FiniteRange(min=0), default=1e6, show_default=True,
               help="Ports that carry less on average are left out [bytes/s].")  # fmt: skip
-@click.option("--gap-seconds", "gap_s", type=click.FloatRange(min=0, min_open=True))
+@click.option("--gap-seconds", "gap_s", type=FiniteRange(min=0, min_open=True))
 @json_option
 def period(
     files: tuple[Path, ...], interval_s: float, bytes_per_s_min: float, gap_s: float | None, as_json: bool
@@ -105,7 +108,7 @@ def period(
 def _read(files: Sequence[Path], gap_s: float | None, age_s: float) -> tuple[list[FileRead], Mapping[Port, PortSteps]]:
     """All files, with a line of progress on a terminal. Raises `InputError` where there is not one reading."""
     with Console(stderr=True).status("reading …") as status:
-        read = [read_file(path, age_ns=round(age_s * 1e9)) for path in files]
+        read = [_read_one(path, age_s) for path in files]
         readings = join_readings([one.readings for one in read])
         if not len(readings):
             faults = "; ".join(dict.fromkeys(one.first_fault for one in read if one.first_fault))
@@ -114,13 +117,21 @@ def _read(files: Sequence[Path], gap_s: float | None, age_s: float) -> tuple[lis
         return read, increases(readings, gap_s=gap_s)
 
 
+def _read_one(path: Path, age_s: float) -> FileRead:
+    try:
+        return read_file(path, age_ns=round(age_s * 1e9))
+    except EvidenceError as fault:
+        where = fault.where if str(path) in fault.where else f"{path}: {fault.where}"
+        raise EvidenceError(fault.problem, where=where, remedy=fault.remedy) from None
+
+
 def _declared(path: Path | None) -> tuple[Port, ...]:
     if path is None:
         return ()
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as fault:
-        raise InputError(f"cannot be read: {str(fault)[:200]}", where=str(path)) from None
+        lines = read_bounded(path, PORTS_BYTES_MAX).decode().splitlines()
+    except UnicodeDecodeError as fault:
+        raise InputError(f"is no text: {fault}", where=str(path)) from None
     found = []
     for number, line in enumerate(lines, 1):
         node, separator, name = line.strip().partition("/")
@@ -128,6 +139,8 @@ def _declared(path: Path | None) -> tuple[Port, ...]:
             raise InputError("is not NODE/PORT", where=f"{path}, line {number}")
         if line.strip():
             found.append(Port(node, name))
+    if not found:
+        raise InputError("names no port", where=str(path), remedy="write one NODE/PORT a line, or leave --ports out")
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ import importlib
 import ipaddress
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from inspectorate import __version__
 from inspectorate.canonical import Identifier, Record, Text
-from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json
 from inspectorate.cli.running import ledger_append, stop_signals
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import Origin
@@ -27,12 +27,20 @@ from inspectorate.evidence.cutting import SEGMENT_S_MAX, SEGMENT_S_MIN
 from inspectorate.evidence.sealing import Sealer, SealingThread
 from inspectorate.evidence.spool import DiskSpool
 from inspectorate.keys import SigningKey, read_yaml
-from inspectorate.mechanisms.interconnect.counters.polling import EVERY_S_MIN, CounterRecorder, Source, poll_until
+from inspectorate.mechanisms.interconnect.counters.polling import (
+    EVERY_S_MIN,
+    CounterRecorder,
+    Polled,
+    Polls,
+    Source,
+    poll_until,
+)
 from inspectorate.mechanisms.interconnect.counters.readings import Port
 from inspectorate.mechanisms.interconnect.counters.sources import LinkSource, PageSource
 
 RECORDER = f"inspectorate {__version__} counters collect"
 SECRETS_BYTES_MAX = 65_536
+EXIT_INCONCLUSIVE = 10
 _folder = click.Path(file_okay=False, path_type=Path)
 _identifier: TypeAdapter[str] = TypeAdapter(Identifier)
 
@@ -81,24 +89,25 @@ class CollectOptions:
 @click.option("--snmp", metavar="udp://ADDRESS:PORT", help="Poll this agent. Needs the extra snmp.")
 @click.option("--anywhere", is_flag=True, help="Allow a page or agent that is not on loopback.")
 @click.option("--snmp-access", type=EXISTING_FILE, help="YAML: community, or user, auth_password, privacy_password.")
-@click.option("--cache-seconds", "cache_s", type=click.FloatRange(0, 3600), default=0.0, show_default=True,
+@click.option("--cache-seconds", "cache_s", type=FiniteRange(0, 3600), default=0.0, show_default=True,
               help="How long the SNMP agent may show a value before it counts again.")  # fmt: skip
 @click.option("--out", type=_folder, required=True, help="Folder for statements and payloads.")
 @click.option(
     "--key", "key_path", type=EXISTING_FILE, required=True, help="Key that signs the statements (PKCS#8 PEM)."
 )
 @click.option("--ledger", type=_folder, help="Append every statement's digest to this log.")
-@click.option("--every", "every_s", type=click.FloatRange(EVERY_S_MIN, SEGMENT_S_MAX), default=1.0, show_default=True,
+@click.option("--every", "every_s", type=FiniteRange(EVERY_S_MIN, SEGMENT_S_MAX), default=1.0, show_default=True,
               help="Seconds between polls.")  # fmt: skip
-@click.option("--segment-seconds", "segment_s", type=click.FloatRange(SEGMENT_S_MIN, SEGMENT_S_MAX), default=30.0,
+@click.option("--segment-seconds", "segment_s", type=FiniteRange(SEGMENT_S_MIN, SEGMENT_S_MAX), default=30.0,
               show_default=True, help="A statement covers at most this long.")  # fmt: skip
-@click.option("--duration", "duration_s", type=click.FloatRange(min=0), help="Stop after so many seconds.")
+@click.option("--duration", "duration_s", type=FiniteRange(min=0), help="Stop after so many seconds.")
 @click.option("--origin", type=click.Choice(Origin, case_sensitive=False), default=Origin.RECORDED, show_default=True)
 @json_option
 def collect(**options: Any) -> None:
     """Record the counters of ports until interrupted.
 
-    Writes signed, numbered and chained statements to OUT/statements and readings (JSON lines) to OUT/payloads.
+    Writes signed, numbered and chained statements to OUT/statements and readings (JSON lines) to OUT/payloads. Exits 10 if a
+    sensor has no reading.
     """
     asked = CollectOptions(**options)
     sensors = _parse_sensors(asked)
@@ -129,13 +138,18 @@ def collect(**options: Any) -> None:
     }
     if asked.as_json:
         print_json(result)
-        return
-    click.echo(f"{polls.done:,} polls, {polls.failed:,} failed" + (f" ({polls.last_fault})" if polls.failed else ""))
-    for sensor, count in recorder.counts.items():
-        click.echo(
-            f"{sensor}: {count.readings:,} readings, {count.segments:,} statements in {asked.out}"
-            + (f"; a port was missing in {count.ports_missing:,} polls" if count.ports_missing else "")
-        )
+    else:
+        click.echo("\n".join(_lines(asked.out, polls, recorder.counts)))
+    if not all(count.readings for count in recorder.counts.values()):
+        raise click.exceptions.Exit(EXIT_INCONCLUSIVE)
+
+
+def _lines(out: Path, polls: Polls, counts: Mapping[str, Polled]) -> list[str]:
+    lines = [f"{polls.done:,} polls, {polls.failed:,} failed" + (f" ({polls.last_fault})" if polls.failed else "")]
+    for sensor, count in counts.items():
+        missing = f"; a port was missing in {count.ports_missing:,} polls" if count.ports_missing else ""
+        lines.append(f"{sensor}: {count.readings:,} readings, {count.segments:,} statements in {out}{missing}")
+    return lines
 
 
 def _parse_sensors(asked: CollectOptions) -> dict[str, frozenset[Port]]:

@@ -28,7 +28,9 @@ from inspectorate.cli.custody_camera_verify import show, verify
 from inspectorate.cli.custody_camera_watch import read_lamp_secret, watch
 from inspectorate.cli.options import (
     EXISTING_FILE,
+    HOURS_MAX,
     NEW_PATH,
+    FiniteRange,
     anchors_option,
     json_option,
     now,
@@ -75,18 +77,18 @@ camera.add_command(show)
 @click.option("--out", type=NEW_PATH, required=True, help="The enrolment, a JSON file.")
 @click.option(
     "--rate",
-    type=click.FloatRange(RATE_MIN, RATE_MAX),
+    type=FiniteRange(RATE_MIN, RATE_MAX),
     default=RATE,
     show_default=True,
     help="Frames a second to look at.",
 )
-@click.option("--seconds", type=click.FloatRange(min=1), help="Take so much of SOURCE.")
+@click.option("--seconds", type=FiniteRange(min=1), help="Take so much of SOURCE.")
 @click.option(
     "--check", "check_sources", multiple=True, help="More honest video: count alarms on it, with the thresholds fixed."
 )
 @click.option(
     "--lamp-delay",
-    type=click.FloatRange(0, 3),
+    type=FiniteRange(0, 3),
     help="Delay from the verifier's lamp to the picture, as `verify` measures it.",
 )
 @click.option("--origin", type=click.Choice(Origin, case_sensitive=False), default=Origin.RECORDED, show_default=True)
@@ -141,19 +143,19 @@ def enrol_(**options: Any) -> None:
     "--keep", type=NEW_PATH, required=True, help="A new file for the secret. It goes into the lamp, and nowhere else."
 )
 @click.option("--begins", required=True, help="When the lamp begins, such as 2026-12-01T00:00:00Z.")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True)
+@click.option("--hours", type=FiniteRange(0, HOURS_MAX, min_open=True), default=24.0, show_default=True)
 @click.option(
     "--every",
-    type=click.FloatRange(min=1),
+    type=FiniteRange(min=1),
     default=30.0,
     show_default=True,
     help="Seconds from challenge to challenge.",
 )
 @click.option("--slots", type=click.IntRange(8, 64), default=20, show_default=True, help="Bits of one challenge.")
-@click.option("--slot", type=click.FloatRange(min=0.05), default=0.37, show_default=True,
+@click.option("--slot", type=FiniteRange(min=0.05), default=0.37, show_default=True,
               help="Seconds of one bit; no multiple of the time between frames, so that delays show between them.")  # fmt: skip
 @click.option(
-    "--tolerance", type=click.FloatRange(min=0.01), default=0.05, show_default=True, help="Of the delay, in seconds."
+    "--tolerance", type=FiniteRange(min=0.01), default=0.05, show_default=True, help="Of the delay, in seconds."
 )
 @signing
 def promise(**options: Any) -> None:

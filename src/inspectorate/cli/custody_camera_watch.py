@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from inspectorate.cli.options import EXISTING_FILE, now, parse_time, write_text
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, now, parse_time, write_text
 from inspectorate.cli.replay_files import Signing, own, print_result, sign, signing
 from inspectorate.cli.running import stop_signals
 from inspectorate.drawing.sources import Promise, parse_whole
@@ -38,9 +38,9 @@ SECRET_FILE_BYTES_MAX = 1 << 16
 @click.argument("source")
 @click.option("--enrolment", "enrolment_path", type=EXISTING_FILE, required=True)
 @click.option("--start", help="When a file begins; now, for a live source.")
-@click.option("--segment", "segment_s", type=click.FloatRange(1, SEGMENT_S_MAX), default=SEGMENT_S, show_default=True,
+@click.option("--segment", "segment_s", type=FiniteRange(1, SEGMENT_S_MAX), default=SEGMENT_S, show_default=True,
               help="Seconds of one segment.")  # fmt: skip
-@click.option("--seconds", type=click.FloatRange(min=1), help="Stop after so much video.")
+@click.option("--seconds", type=FiniteRange(min=1), help="Stop after so much video.")
 @click.option("--last", is_flag=True, help="Nothing will follow: mark the last segment so.")
 @click.option("--promise", help="Digest of the verifier's promise by which the lamp in the picture goes.")
 @click.option(

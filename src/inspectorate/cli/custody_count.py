@@ -26,7 +26,16 @@ import click
 from inspectorate.cli import custody_count_pick as pick
 from inspectorate.cli.custody_count_plan import plan
 from inspectorate.cli.custody_count_verify import show, verify
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, anchors_option, json_option, now, write_text
+from inspectorate.cli.options import (
+    EXISTING_FILE,
+    HOURS_MAX,
+    NEW_PATH,
+    FiniteRange,
+    anchors_option,
+    json_option,
+    now,
+    write_text,
+)
 from inspectorate.cli.replay_files import Signing, keep_secret, own, print_result, sign, signing
 from inspectorate.drawing.ranks import SECRET_BYTES
 from inspectorate.errors import InputError
@@ -95,7 +104,7 @@ def promise(**options: Any) -> None:
 )
 @click.option("--received", help="With --round: when you had the register.")
 @pick.selecting
-@click.option("--answer-hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True)
+@click.option("--answer-hours", type=FiniteRange(0, HOURS_MAX, min_open=True), default=24.0, show_default=True)
 @signing
 def draw(**options: Any) -> None:
     """Draw places of a register, by the secret that was promised before it, or by a public beacon.

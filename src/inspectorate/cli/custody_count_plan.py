@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.evidence.custody import CountUnit
 from inspectorate.evidence.exchange import read_plain
@@ -47,12 +47,12 @@ CURVE = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
     "--unit", type=click.Choice([one.value for one in CountUnit]), default=CountUnit.RACK.value, show_default=True
 )
 @click.option("--missing", type=click.IntRange(min=1), help="The diversion to be found, in chips.")
-@click.option("--share", type=click.FloatRange(0, 1, min_open=True), help="The same, as a share of all chips.")
-@click.option("--detection", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True)
+@click.option("--share", type=FiniteRange(0, 1, min_open=True), help="The same, as a share of all chips.")
+@click.option("--detection", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True)
 @click.option("--travel", multiple=True, metavar="SITE=DAYS", help="Inspector-days to a site and back; 1 by default.")
 @click.option(
     "--days-per-unit",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.05,
     show_default=True,
     help="Inspector-days to open one unit.",

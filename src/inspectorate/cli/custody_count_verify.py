@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from inspectorate.cli.options import anchors_option, json_option, print_json
+from inspectorate.cli.options import FiniteRange, anchors_option, json_option, print_json
 from inspectorate.cli.replay_files import either, ranges
 from inspectorate.errors import InputError
 from inspectorate.evidence import VerifiedStatement
@@ -25,10 +25,10 @@ from inspectorate.mechanisms.custody.counting.uses import check_uses
 
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 _confidence = click.option(
-    "--confidence", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True
+    "--confidence", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True
 )
 _misplaced = click.option(
-    "--misplaced", type=click.FloatRange(0, 1), default=0.001, show_default=True,
+    "--misplaced", type=FiniteRange(0, 1), default=0.001, show_default=True,
     help="The share of chips that honest keepers misplace.",
 )  # fmt: skip
 

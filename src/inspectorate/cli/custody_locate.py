@@ -29,6 +29,7 @@ import click
 from inspectorate.cli.options import (
     EXISTING_FILE,
     NEW_PATH,
+    FiniteRange,
     anchors_option,
     json_option,
     now,
@@ -71,7 +72,7 @@ _landmarks = click.option(
 )
 _within = click.option(
     "--within-km",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help="The radius that must be shown; any, if it is left out.",
 )
 
@@ -109,12 +110,8 @@ async def _respond(key: SigningKey, bind: tuple[str, int]) -> None:
 @click.option("--key", "key_text", required=True, help="The device's public key (base64), as declared.")
 @click.option("--landmark", required=True, help="This landmark, as the reviewer calls it.")
 @click.option("--pings", type=click.IntRange(1, PINGS_MAX), default=50, show_default=True)
-@click.option(
-    "--interval", type=click.FloatRange(0.001, 60), default=0.2, show_default=True, help="Seconds between two."
-)
-@click.option(
-    "--timeout", type=click.FloatRange(0.01, 60), default=2.0, show_default=True, help="Seconds after the last."
-)
+@click.option("--interval", type=FiniteRange(0.001, 60), default=0.2, show_default=True, help="Seconds between two.")
+@click.option("--timeout", type=FiniteRange(0.01, 60), default=2.0, show_default=True, help="Seconds after the last.")
 @click.option("--out", type=NEW_PATH, required=True, help="The file of all round trips.")
 @json_option
 def probe(address: str, key_text: str, out: Path, as_json: bool, **options: Any) -> None:
@@ -149,7 +146,7 @@ def probe(address: str, key_text: str, out: Path, as_json: bool, **options: Any)
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     default=0.95,
     show_default=True,
     help="With --routes.",

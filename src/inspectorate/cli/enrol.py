@@ -19,6 +19,7 @@ from inspectorate.cli.options import (
     EXISTING,
     EXISTING_FILE,
     NEW_PATH,
+    FiniteRange,
     anchors_option,
     json_option,
     now,
@@ -155,10 +156,10 @@ class RecordOptions:
               help="Record it now: a source as in `collect telemetry`, without METER=.")  # fmt: skip
 @click.option("--declaration", "declaration_path", type=EXISTING_FILE, help="With --live: the declaration (YAML).")
 @click.option("--meter-key", type=EXISTING_FILE, help="With --live: the key of the meter.")
+@click.option("--for", "duration_s", type=FiniteRange(min=0, min_open=True), help="With --live: for so many seconds.")
 @click.option(
-    "--for", "duration_s", type=click.FloatRange(min=0, min_open=True), help="With --live: for so many seconds."
+    "--segment-seconds", "segment_s", type=FiniteRange(0), default=30.0, show_default=True, help="With --live."
 )
-@click.option("--segment-seconds", "segment_s", type=float, default=30.0, show_default=True, help="With --live.")
 @click.option("--start", help="With --from: when the run began; the beginning of the recording by default.")
 @click.option("--end", help="With --from: when it ended.")
 @anchors_option
@@ -208,7 +209,7 @@ def record(**options: Any) -> None:
 @click.option("--key", "key_path", type=EXISTING_FILE, required=True, help="The inspector's key.")
 @anchors_option
 @click.option(
-    "--valid-days", type=click.FloatRange(min=0, min_open=True), help="For how long; as the clause allows by default."
+    "--valid-days", type=FiniteRange(min=0, min_open=True), help="For how long; as the clause allows by default."
 )
 @click.option("--short", is_flag=True, help="Close although not enough was recorded. The result says what it supports.")
 @click.option("--ledger", type=_folder, help="Append the statement's digest to this log.")

@@ -56,7 +56,8 @@ class Shown:
 def show(**options: Any) -> None:
     """Show SESSION: runs, settings, contrasts, levels, what it supports, when it expires.
 
-    Exits 10 if it is expired, does not cover --against, or has drifted from --telemetry: an inspector must enrol again.
+    Exits 10 if it is expired, does not cover --against, or has drifted from --telemetry (an inspector must enrol again), and if not
+    all of --telemetry could be compared.
     """
     anchors = TrustAnchors.read(options["anchors_path"])
     session = read_session(options["session"], anchors=anchors)
@@ -64,6 +65,8 @@ def show(**options: Any) -> None:
     against = _against(session, options, anchors) if options["against"] else None
     if options["code_path"] and not options["against"]:
         raise InputError("is of no use without --against", where="--code")
+    if (options["start"] or options["end"]) and not options["spool"]:
+        raise InputError("are of no use without --telemetry", where="--start, --end")
     drift = _drift(shown, options, anchors) if options["spool"] else None
     at = now()
     expired = shown.valid_until is not None and at >= shown.valid_until
@@ -76,7 +79,8 @@ def show(**options: Any) -> None:
         if drift is not None:
             lines += drift_lines(drift)
         click.echo("\n".join(lines))
-    if expired or any(one.enrol_again for one in against or ()) or (drift and drift.recommends_enrolment):
+    unlike = drift is not None and (drift.recommends_enrolment or bool(drift.skipped) or not drift.stretches)
+    if expired or unlike or any(one.enrol_again for one in against or ()):
         raise SystemExit(10)
 
 

@@ -27,7 +27,8 @@ from inspectorate.cli.guard_graph import graph
 from inspectorate.cli.guard_handing import answered, control_option, hand_in
 from inspectorate.cli.guard_outlet import outlet
 from inspectorate.cli.guard_verify import verify
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, now, print_json, write_text
+from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, FiniteRange, json_option, now, print_json, write_text
+from inspectorate.cli.ruleset_files import sign_once
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence.spool import DiskSpool
 from inspectorate.files import read_bounded
@@ -41,7 +42,7 @@ from inspectorate.mechanisms.guarantee.processor.control import ask, listening
 from inspectorate.mechanisms.guarantee.processor.daemon import Processor
 from inspectorate.mechanisms.guarantee.processor.opening import Outside, opened
 from inspectorate.mechanisms.guarantee.processor.orders import Desk
-from inspectorate.mechanisms.guarantee.rulesets.orders import RESUME_KIND, ResumeOrder
+from inspectorate.mechanisms.guarantee.rulesets.orders import RESUME_KIND, ResumeOrder, parse_resume
 from inspectorate.mechanisms.guarantee.signing import DOCUMENT_BYTES_MAX, SignedDocument, SignerKey, parse_document
 
 _HOST, _PORT = "127.0.0.1", 0
@@ -81,6 +82,7 @@ class LedgeredSink:
 def run(config_path: Path, ready_file: Path | None) -> None:
     """Run the processor that CONFIG describes, until SIGINT or SIGTERM. Its own log is JSON lines on standard error."""
     config, measured = read_config(config_path)
+    ready_file = ready_file.absolute() if ready_file else None  # the places in CONFIG are from its own folder
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.chdir(config_path.resolve().parent))
         spool = Path(config.spool)
@@ -200,9 +202,7 @@ def resume() -> None:
 @click.option("--device", "device_id", required=True, help="The device that is halted, sha256:...")
 @click.option("--halt", "halt_nonce", required=True, help="The nonce of the halt, as `guard status` shows it.")
 @click.option("--reason", required=True)
-@click.option(
-    "--hours", type=click.FloatRange(0.01, 24 * 31), default=24.0, show_default=True, help="How long it is good."
-)
+@click.option("--hours", type=FiniteRange(0.01, 24 * 31), default=24.0, show_default=True, help="How long it is good.")
 @click.option("--out", "out_path", type=NEW_PATH, required=True)
 def resume_draft(device_id: str, halt_nonce: str, reason: str, hours: float, out_path: Path) -> None:
     """Write an order that nobody has signed yet."""
@@ -219,10 +219,13 @@ def resume_draft(device_id: str, halt_nonce: str, reason: str, hours: float, out
 @click.argument("order_path", metavar="ORDER", type=EXISTING_FILE)
 @click.option("--key", "key_path", type=EXISTING_FILE, required=True, help="A signer's key (`ruleset key`).")
 def resume_sign(order_path: Path, key_path: Path) -> None:
-    """Add a signature to an order."""
+    """Add a signature to an order, and print what it lets go on. Refuses to sign a second time."""
     document = parse_document(_read_order(order_path), kind=RESUME_KIND, where=str(order_path))
-    write_text(order_path, document.signed_by(SignerKey.read(key_path)).to_bytes())
-    click.echo(f"{order_path}: {len(document.signatures) + 1} signatures")
+    order = parse_resume(document, where=str(order_path))
+    signed = sign_once(document, SignerKey.read(key_path), order_path)
+    write_text(order_path, signed.to_bytes())
+    click.echo(f"device  {order.device}\nhalt    {order.halt}\nvalid   {order.valid}\nreason  {order.reason!r}")
+    click.echo(f"{order_path}: {len(signed.signatures)} signatures")
 
 
 @resume.command("apply")

@@ -285,5 +285,5 @@ def _certificate(path: Path) -> bytes:
 
 def _read(record: type[R], path: Path) -> R:
     """A file of the ceremony, in its canonical form. Raises `EvidenceError`: it came from the other side."""
-    value = parse_canonical(read_bounded(path, _FILE_BYTES_MAX), where=str(path))
+    value = parse_canonical(read_bounded(path, _FILE_BYTES_MAX, too_large=EvidenceError), where=str(path))
     return record.parse(value, where=str(path), error=EvidenceError)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from inspectorate.canonical import first_fault, parse_json
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, print_json, write_text
+from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, FiniteRange, json_option, print_json, write_text
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.files import read_bounded
 from inspectorate.mechanisms.guarantee.graph.build import Size, encoder_model, gated_model
@@ -56,7 +56,7 @@ def graph() -> None:
 @click.option("--vocabulary", type=click.IntRange(min=1), required=True)
 @click.option("--context", type=click.IntRange(min=1), required=True)
 @click.option("--sampling", type=click.Choice([one.value for one in Choice]), required=True)
-@click.option("--temperature", type=float, default=1.0, show_default=True)
+@click.option("--temperature", type=FiniteRange(0), default=1.0, show_default=True)
 @click.option("--top-k", type=click.IntRange(min=1))
 @click.option("--slides", is_flag=True, help="Past its context it goes on with the last tokens.")
 @click.option("--keeps-nothing", is_flag=True, help="Keys and values are computed anew for each token.")
@@ -112,7 +112,7 @@ def show(path: Path, context: int | None, as_json: bool) -> None:
 @click.argument("path", type=EXISTING_FILE)
 @click.argument("weights", type=EXISTING_FILE)
 @click.option("--content", metavar="DIGEST", help="The digest that the ruleset lists for the weights.")
-@click.option("--listed-flop", type=float, help="FLOP per token that the ruleset lists.")
+@click.option("--listed-flop", type=FiniteRange(0), help="FLOP per token that the ruleset lists.")
 @json_option
 def check(path: Path, weights: Path, content: str | None, listed_flop: float | None, as_json: bool) -> None:
     """Hold the file WEIGHTS against the graph in PATH: exactly its tensors, and what the ruleset lists for them.
@@ -164,7 +164,7 @@ def check(path: Path, weights: Path, content: str | None, listed_flop: float | N
     "--tolerance", "tolerance_path", type=EXISTING_FILE, required=True, help="Measured for this graph (JSON)."
 )
 @click.option("--content", metavar="DIGEST", required=True, help="The digest that the ruleset lists for the weights.")
-@click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True)
+@click.option("--seconds", type=FiniteRange(min=1), default=60.0, show_default=True)
 @click.option("--places", type=click.IntRange(min=1), default=512, show_default=True, help="Tokens looked at in each.")
 @json_option
 def recheck(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from inspectorate.canonical import canonical_bytes
-from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.keys import read_yaml
 from inspectorate.mechanisms.guarantee.outlet.budget import PUBLIC, WITHOUT_RULESET, Plan, plan_for
@@ -21,8 +21,8 @@ from inspectorate.mechanisms.guarantee.signing import DOCUMENT_BYTES_MAX, parse_
 
 @click.command()
 @click.argument("ruleset_path", metavar="[RULESET]", type=EXISTING_FILE, required=False)
-@click.option("--every", "every_s", type=float, help="Ask for another period of reports, in seconds.")
-@click.option("--bits", "bits_per_day_max", type=float, help="Ask for another budget, in bits a day.")
+@click.option("--every", "every_s", type=FiniteRange(0), help="Ask for another period of reports, in seconds.")
+@click.option("--bits", "bits_per_day_max", type=FiniteRange(0), help="Ask for another budget, in bits a day.")
 @click.option("--levels", "all_levels", is_flag=True, help="Print what each level of precision costs.")
 @json_option
 def outlet(

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from inspectorate.cli.lab_guard import guard
 from inspectorate.cli.lab_inspected import inspected
-from inspectorate.cli.options import EXISTING, NEW_PATH, json_option, now, print_json
+from inspectorate.cli.options import EXISTING, NEW_PATH, FiniteRange, json_option, now, print_json
 from inspectorate.errors import InputError
 from inspectorate.keys import SigningKey
 from inspectorate.lab.bench import Options, run
@@ -68,13 +68,13 @@ def _common(command: click.decorators.FC) -> click.decorators.FC:
         click.option("--relayed", is_flag=True, help="Exchange through an outside host instead of pod to pod."),
         click.option(
             "--limit-bytes-per-s",
-            type=click.FloatRange(min=1000),
+            type=FiniteRange(min=1000),
             default=LINK_LIMIT_BYTES_PER_S,
             show_default=True,
             help="The limit that the low-communication training stays below.",
         ),
         click.option("--seed", type=click.IntRange(0, 1_000_000), default=1, show_default=True),
-        click.option("--scale", type=float, default=1.0, show_default=True, help="Multiplies every time."),
+        click.option("--scale", type=FiniteRange(0), default=1.0, show_default=True, help="Multiplies every time."),
         click.option("--scenario", type=click.Choice(list(SCENARIOS)), default="site", show_default=True),
         click.option("--out", type=NEW_PATH, required=True, help="New directory for what is kept."),
     ):
@@ -187,7 +187,7 @@ def trials_command(out: Path, only: tuple[str, ...], again: bool, as_json: bool)
 @click.option("--out", type=NEW_PATH, required=True, help="Folder for the result and the logs.")
 @click.option(
     "--limit-bytes-per-s",
-    type=click.FloatRange(min=1_000),
+    type=FiniteRange(min=1_000),
     help="Each way, of each pod; without it the planner chooses the largest that slows training a hundredfold.",
 )
 @click.option("--buckets", is_flag=True, help="Bare token buckets in the place of the enforcing gateway.")

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import click
 
-from inspectorate.cli.options import NEW_PATH
+from inspectorate.cli.options import NEW_PATH, FiniteRange
 from inspectorate.errors import InputError
 from inspectorate.lab.guard_record import GuardPlan, record
 
 
 @click.command()
 @click.option("--out", "out_path", type=NEW_PATH, required=True, help="New folder for the site.")
-@click.option(
-    "--seconds", type=click.FloatRange(1.0, 3600.0), default=60.0, show_default=True, help="Of honest service."
-)
-@click.option("--report-every", type=click.FloatRange(1.0, 3600.0), default=5.0, show_default=True, help="Seconds.")
+@click.option("--seconds", type=FiniteRange(1.0, 3600.0), default=60.0, show_default=True, help="Of honest service.")
+@click.option("--report-every", type=FiniteRange(1.0, 3600.0), default=5.0, show_default=True, help="Seconds.")
 @click.option("--attacked", is_flag=True, help="Attack it in nine ways, in the place of honest service.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def guard(out_path: Path, seconds: float, report_every: float, attacked: bool, as_json: bool) -> None:

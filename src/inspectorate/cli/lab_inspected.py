@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from inspectorate.cli.options import NEW_PATH, json_option, print_json
+from inspectorate.cli.options import NEW_PATH, FiniteRange, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.lab.inspected_bench import WorkPlan
 from inspectorate.lab.inspected_record import record
@@ -14,9 +14,9 @@ from inspectorate.lab.inspected_record import record
 
 @click.command()
 @click.option("--out", "out_path", type=NEW_PATH, required=True, help="New folder for the site.")
-@click.option("--seconds", type=click.FloatRange(4.0, 3600.0), default=60.0, show_default=True, help="Of work.")
+@click.option("--seconds", type=FiniteRange(4.0, 3600.0), default=60.0, show_default=True, help="Of work.")
 @click.option(
-    "--stretch", "stretch_s", type=click.FloatRange(2.0, 3600.0), default=20.0, show_default=True,
+    "--stretch", "stretch_s", type=FiniteRange(2.0, 3600.0), default=20.0, show_default=True,
     help="Seconds from one commitment to the next.",
 )  # fmt: skip
 @click.option("--attacked", is_flag=True, help="Both pods cheat, from a third of the time on.")

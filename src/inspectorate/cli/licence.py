@@ -15,8 +15,16 @@ import click
 
 from inspectorate.cli.guard_handing import control_option, hand_in
 from inspectorate.cli.licence_qr import write_codes
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, parse_time, print_json, write_text
-from inspectorate.cli.ruleset_files import read_document
+from inspectorate.cli.options import (
+    EXISTING_FILE,
+    NEW_PATH,
+    FiniteRange,
+    json_option,
+    parse_time,
+    print_json,
+    write_text,
+)
+from inspectorate.cli.ruleset_files import read_document, sign_once
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.files import read_bounded
 from inspectorate.keys import read_yaml
@@ -48,7 +56,7 @@ def licence() -> None:
 @click.option("--sequence", type=click.IntRange(min=1), help="Above all that this device was licensed before.")
 @click.option("--valid-from", "start", help="Such as 2026-11-24T00:00:00Z; else now.")
 @click.option("--valid-until", "end", help="When it expires.")
-@click.option("--days", type=click.FloatRange(0, 36_500, min_open=True), help="How long it holds, instead of an end.")
+@click.option("--days", type=FiniteRange(0, 36_500, min_open=True), help="How long it holds, instead of an end.")
 @click.option("--ruleset", "ruleset_id", help="The id of the ruleset that it counts under.")
 @click.option("--ruleset-version-min", "version_min", type=click.IntRange(min=1), help="And its lowest version.")
 @click.option(
@@ -121,9 +129,7 @@ def sign(path: Path, key_path: Path, out: Path | None) -> None:
     """Add a signature to LICENCE. Look at it first: `licence show`."""
     document, key = _read(path), SignerKey.read(key_path)
     value = licence_of(document)
-    if any(signer_id == key.signer_id for signer_id, _ in document.signatures):
-        raise InputError("is signed with this key already", where=str(path), remedy="a signer counts once")
-    after = document.signed_by(key)
+    after = sign_once(document, key, path)
     write_text(out or path, after.to_bytes())
     click.echo(f"{out or path}: {value.id} has {len(after.signatures)} signatures")
 
@@ -208,11 +214,9 @@ def read(paths: tuple[Path, ...], out: Path) -> None:
     lines: list[str] = []
     for path in paths:
         try:
-            text = read_bounded(path, PARTS_BYTES_MAX).decode()
+            text = read_bounded(path, PARTS_BYTES_MAX, too_large=EvidenceError).decode()
         except UnicodeDecodeError:
             raise EvidenceError("is not text", where=str(path), remedy="read the code with a scanner first") from None
-        if len(text) > PARTS_BYTES_MAX:
-            raise EvidenceError(f"has more than {PARTS_BYTES_MAX} characters", where=str(path))
         lines += [line for line in text.splitlines() if line.strip()]
     document = from_parts(lines, where=", ".join(str(path) for path in paths)[:200])
     value = licence_of(document)

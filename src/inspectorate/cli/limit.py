@@ -20,7 +20,7 @@ from inspectorate.agreement import Agreement, ClauseKind, LimitEnforced, Loading
 from inspectorate.canonical import JSON_BYTES_MAX, digest_of
 from inspectorate.cli.limit_covert import covert
 from inspectorate.cli.limit_window import window
-from inspectorate.cli.options import EXISTING_FILE, json_option, now, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, now, print_json
 from inspectorate.cli.running import ledger_append, stop_signals
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.evidence import LimitAttested, Origin, verify_envelope
@@ -125,7 +125,7 @@ class ServeOptions:
 @click.option(
     "--attest-every",
     "attest_every_s",
-    type=click.FloatRange(0.5, ATTEST_S_MAX),
+    type=FiniteRange(0.5, ATTEST_S_MAX),
     default=reference.ATTEST_EVERY_S,
     show_default=True,
     help="Seconds between two statements.",
@@ -133,7 +133,7 @@ class ServeOptions:
 @click.option("--agreement", "agreement_name", help="For loading windows: the agreement that allows them.")
 @click.option("--anchors", "anchors_path", type=EXISTING_FILE, help="For loading windows: whose approvals count.")
 @click.option("--state", type=_folder, help="For loading windows: the gateway's folder.")
-@click.option("--duration", "duration_s", type=click.FloatRange(min=0), help="Stop after so many seconds.")
+@click.option("--duration", "duration_s", type=FiniteRange(min=0), help="Stop after so many seconds.")
 @click.option("--ready-file", type=_file, help="Write this file once the limit is enforced.")
 @origin_option
 def serve(**options: Any) -> None:
@@ -142,6 +142,8 @@ def serve(**options: Any) -> None:
     When this process ends, however it ends, traffic stops within a second. Exits 20 if somebody changed the rules.
     """
     asked = ServeOptions(**options)
+    if asked.state is None and (asked.agreement_name is not None or asked.anchors_path is not None):
+        raise InputError("are for loading windows", where="--agreement, --anchors", remedy="name a folder with --state")
     plan, key = load_plan(asked.plan_path), SigningKey.read(asked.key_path)
     with contextlib.ExitStack() as stack:
         stopped = stack.enter_context(stop_signals())
@@ -187,7 +189,7 @@ def serve(**options: Any) -> None:
 @out_option
 @ledgered
 @click.option(
-    "--seconds", type=click.FloatRange(0.05, ATTEST_S_MAX), default=1.0, show_default=True, help="How long to watch."
+    "--seconds", type=FiniteRange(0.05, ATTEST_S_MAX), default=1.0, show_default=True, help="How long to watch."
 )
 @origin_option
 @json_option
@@ -201,7 +203,10 @@ def attest(
     origin: Origin,
     as_json: bool,
 ) -> None:
-    """Watch the running rules for a while, and sign one statement of what they are."""
+    """Watch the running rules for a while, and sign one statement of what they are.
+
+    Exits 10 if not everything else is dropped, 20 if the rules were changed meanwhile; the statement says so, too.
+    """
     key = SigningKey.read(key_path)
     with contextlib.ExitStack() as stack:
         on_statement = ledger_append(stack, ledger, ledger_key_path, key)
@@ -224,6 +229,10 @@ def attest(
     else:
         click.echo(f"{digest}: {'unchanged' if unchanged else 'CHANGED'} for {seconds:g} s")
         _print_running(running, as_json=False)
+    if not unchanged:
+        raise SystemExit(20)
+    if running.faults:
+        raise SystemExit(10)
 
 
 @limit.command()
@@ -249,32 +258,35 @@ def check(
     if statement_path is None:
         if payload_path or anchors_path:
             raise InputError("are for a statement", where="--payload, --anchors", remedy="name it with --statement")
-        running, unchanged = _running()[1], True
+        running, said = _running()[1], None
     elif payload_path is None or anchors_path is None:
         raise InputError("a statement needs --payload and --anchors", where=str(statement_path))
     else:
-        running, unchanged = _read_statement(statement_path, payload_path, TrustAnchors.read(anchors_path))
-    standing, reasons = hold_against(running, terms, unchanged=unchanged)
+        running, said = _read_statement(statement_path, payload_path, TrustAnchors.read(anchors_path))
+    standing, reasons = hold_against(running, terms, unchanged=said is None or said.unchanged)
+    stated = said.model_dump(mode="json", include={"reporter", "period", "origin"}) if said else None
     if as_json:
-        print_json({"standing": standing.value, "reasons": list(reasons), **_as_json(running)})
+        print_json({"standing": standing.value, "reasons": list(reasons), "stated": stated, **_as_json(running)})
     else:
-        click.echo("\n".join((standing.value.upper(), *(f"  {reason}" for reason in reasons))))
+        when = f", as {said.reporter} stated of {said.period} ({said.origin.value})" if said else ""
+        click.echo("\n".join((f"{standing.value.upper()}{when}", *(f"  {reason}" for reason in reasons))))
     raise SystemExit(_EXIT[standing])
 
 
-def _read_statement(statement: Path, payload: Path, anchors: TrustAnchors) -> tuple[Running, bool]:
+def _read_statement(statement: Path, payload: Path, anchors: TrustAnchors) -> tuple[Running, LimitAttested]:
     """What a statement says that ran, read out of its payload. Raises `EvidenceError` unless the two agree."""
-    verified = verify_envelope(read_bounded(statement, ENVELOPE_BYTES_MAX), anchors=anchors, where=str(statement))
+    envelope = read_bounded(statement, ENVELOPE_BYTES_MAX, too_large=EvidenceError)
+    verified = verify_envelope(envelope, anchors=anchors, where=str(statement))
     said = verified.predicate
     if not isinstance(said, LimitAttested):
         raise EvidenceError("is no attestation of limits", where=str(statement))
-    data = read_bounded(payload, JSON_BYTES_MAX)
+    data = read_bounded(payload, JSON_BYTES_MAX, too_large=EvidenceError)
     if [subject.digest_text for subject in verified.statement.subject] != [digest_of(data)]:
         raise EvidenceError("is not what the statement speaks of", where=str(payload))
     running = judge(Snapshot.parse(data, where=str(payload)))
     if (running.limits, not running.faults, running.lifted) != (said.limits, said.others_dropped, said.lifted):
         raise EvidenceError("the statement says otherwise than the ruleset it speaks of", where=str(statement))
-    return running, said.unchanged
+    return running, said
 
 
 def _terms(agreement: Agreement, kind: type[Any], named: ClauseKind) -> Any:

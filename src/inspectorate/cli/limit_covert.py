@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from inspectorate.cli.options import json_option, print_json
+from inspectorate.cli.options import FiniteRange, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.mechanisms.interconnect.enforce import covert as channels
 
-_positive = click.FloatRange(min=0, min_open=True)
-_not_negative = click.FloatRange(min=0)
+_positive = FiniteRange(min=0, min_open=True)
+_not_negative = FiniteRange(min=0)
 
 
 @click.command()
@@ -34,7 +34,7 @@ _not_negative = click.FloatRange(min=0)
 @click.option("--bits", type=_positive, default=16.0, show_default=True, help="Per parameter.")
 @click.option(
     "--compressed-to",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     default=1 / 16,
     show_default=True,
     help="Size after compression over size before; 1 bit per parameter is held to be feasible.",

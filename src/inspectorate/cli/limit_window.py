@@ -12,9 +12,18 @@ from typing import Any
 import click
 
 from inspectorate.canonical import digest_of
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, parse_time, print_json, write_text
+from inspectorate.cli.options import (
+    EXISTING_FILE,
+    NEW_PATH,
+    FiniteRange,
+    json_option,
+    parse_time,
+    print_json,
+    write_text,
+)
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import Origin, WindowApproved, make_statement, sign_statement
+from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.interconnect.enforce import reference
 from inspectorate.mechanisms.interconnect.enforce.desk import OrderFile, write_durably
@@ -44,11 +53,9 @@ def window() -> None:
 @click.option(
     "--bytes", "bytes_max", type=click.IntRange(min=1), help="The budget in IP bytes; content and 6 % by default."
 )
-@click.option("--seconds", "seconds_max", type=click.FloatRange(min=1), required=True, help="Longest time open.")
+@click.option("--seconds", "seconds_max", type=FiniteRange(min=1), required=True, help="Longest time open.")
 @click.option("--from", "from_text", help="When it may be opened first; the present by default.")
-@click.option(
-    "--hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True, help="For how long."
-)
+@click.option("--hours", type=FiniteRange(min=0, min_open=True), default=24.0, show_default=True, help="For how long.")
 @click.option("--out", type=NEW_PATH, required=True, help="Where the approval goes.")
 @click.option("--origin", type=click.Choice(Origin, case_sensitive=False), default=Origin.RECORDED, show_default=True)
 @json_option
@@ -64,6 +71,10 @@ def approve(**options: Any) -> None:
     if not bytes_max:
         raise InputError("is needed with --digest", where="--bytes")
     start = parse_time(options["from_text"]).replace(microsecond=0)
+    try:
+        end = start + timedelta(hours=options["hours"])
+    except OverflowError:
+        raise InputError("end after the year 9999", where="--from, --hours") from None
     approval = WindowApproved.parse(
         {
             "origin": options["origin"],
@@ -74,7 +85,7 @@ def approve(**options: Any) -> None:
             "content": digest,
             "bytes_max": bytes_max,
             "seconds_max": options["seconds_max"],
-            "valid": {"start": start, "end": start + timedelta(hours=options["hours"])},
+            "valid": {"start": start, "end": end},
         },
         where="the approval",
         error=InputError,
@@ -96,7 +107,7 @@ def approve(**options: Any) -> None:
 @click.option("--approval", "approvals", type=EXISTING_FILE, multiple=True, required=True, help="One per approver.")
 @click.option("--content", "content_path", type=EXISTING_FILE, help="The content, as a file on the gateway.")
 @click.option("--listen", metavar="ADDRESS:PORT", help="Instead: take the content in over one TCP connection to here.")
-@click.option("--wait", "wait_s", type=click.FloatRange(min=0), default=3_600.0, show_default=True)
+@click.option("--wait", "wait_s", type=FiniteRange(min=0), default=3_600.0, show_default=True)
 @json_option
 def open_(
     name: str,
@@ -148,7 +159,7 @@ def open_(
 @json_option
 def status(state: Path, as_json: bool) -> None:
     """Say in which position the gateway is."""
-    found = _read_json(state / "status.json")
+    found = _read_json(state / "status.json", "gateway", "position", "at")
     if as_json:
         print_json(found)
         return
@@ -160,6 +171,8 @@ def status(state: Path, as_json: bool) -> None:
 @state_option
 def close(state: Path) -> None:
     """Close the window that is open."""
+    if not (state / "orders").is_dir():
+        raise InputError("is no gateway's folder", where=str(state), remedy="name the --state of `limit serve`")
     write_durably(state / "close", b"")
     click.echo("the gateway closes its window at its next turn")
 
@@ -178,9 +191,9 @@ def _hash(path: Path) -> tuple[str, int]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise InputError(f"cannot be read: {fault}", where=str(path)) from None
+        return read_bounded(path, reference.ORDER_BYTES_MAX).decode()
+    except UnicodeDecodeError:
+        raise InputError("is no approval", where=str(path), remedy="give what `limit window approve` wrote") from None
 
 
 def _wait(path: Path, wait_s: float) -> dict[str, Any]:
@@ -191,14 +204,19 @@ def _wait(path: Path, wait_s: float) -> dict[str, Any]:
                 f"the gateway did not answer within {wait_s:g} s", where=str(path), remedy="is it serving?"
             )
         time.sleep(_POLL_S)
-    return _read_json(path)
+    return _read_json(path, "answer")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, *fields: str) -> dict[str, Any]:
+    """What the gateway wrote, with these fields at least. Raises `EnvironmentError_`."""
+    remedy = "is the gateway serving?"
+    data = read_bounded(
+        path, reference.ORDER_BYTES_MAX, unreadable=EnvironmentError_, too_large=EnvironmentError_, remedy=remedy
+    )
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise EnvironmentError_(f"cannot be read: {fault}", where=str(path), remedy="is the gateway serving?") from None
-    if not isinstance(found, dict):
-        raise EnvironmentError_("is not what a gateway writes", where=str(path))
+        found = json.loads(data)
+    except ValueError as fault:
+        raise EnvironmentError_(f"cannot be read: {fault}", where=str(path), remedy=remedy) from None
+    if not isinstance(found, dict) or not set(fields) <= found.keys():
+        raise EnvironmentError_("is not what a gateway writes", where=str(path), remedy=remedy)
     return found

@@ -17,7 +17,7 @@ from rich.console import Console
 from inspectorate import __version__
 from inspectorate.canonical import first_fault
 from inspectorate.cli import plan_text
-from inspectorate.cli.options import NEW_PATH, json_option, print_json, write_text
+from inspectorate.cli.options import NEW_PATH, FiniteRange, json_option, print_json, write_text
 from inspectorate.cli.plan_chips import DEFAULT_CHIP, chip_named, memory_of, reached_flop_per_s, utilisation_of
 from inspectorate.cli.plan_inspections import inspections
 from inspectorate.cli.plan_joining import joining
@@ -87,7 +87,7 @@ plan.add_command(supply)
 @click.option("--chips", type=click.IntRange(1, CHIPS_MAX), default=128, show_default=True, help="Chips of one pod.")
 @click.option("--chip", metavar="MODEL", default=DEFAULT_CHIP, show_default=True,
               help="Model, as `inspectorate agreement chips` lists them.")  # fmt: skip
-@click.option("--utilisation", type=click.FloatRange(0, 1, min_open=True),
+@click.option("--utilisation", type=FiniteRange(0, 1, min_open=True),
               help="Share of the peak that is reached (default: 0.404, which is 400 TFLOP/s of an H100).")  # fmt: skip
 @click.option(
     "--memory", type=SIZE, metavar="SIZE", help="Memory of one chip, where the catalogue has none or another one."
@@ -104,7 +104,7 @@ plan.add_command(supply)
 @click.option(
     "--round-trip", type=SECONDS, metavar="TIME", default="100ms", show_default=True, help="Round trip between pods."
 )
-@click.option("--duty", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True,
+@click.option("--duty", type=FiniteRange(0, 1, min_open=True), default=1.0, show_default=True,
               help="Share of the time that the link may be used.")  # fmt: skip
 @click.option(
     "--window-bytes",

@@ -19,7 +19,15 @@ from rich.console import Console
 from inspectorate.canonical import JSON_BYTES_MAX, Record, digest_of, first_fault, parse_json
 from inspectorate.cli.beacon_round import given_round
 from inspectorate.cli.doubt import DAYS, PROBABILITY, QUOTA, reviewed_of
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, parse_time, print_json, write_text
+from inspectorate.cli.options import (
+    EXISTING_FILE,
+    NEW_PATH,
+    FiniteRange,
+    json_option,
+    parse_time,
+    print_json,
+    write_text,
+)
 from inspectorate.cli.plan_inspections_text import draw_lines, plan_lines
 from inspectorate.declaration import Declaration, load_declaration
 from inspectorate.drawing.ranks import SECRET_BYTES
@@ -85,19 +93,19 @@ def _terms(command: Any) -> Any:
         click.option("--quick", is_flag=True, help="Search for seconds only."),
         click.option("--weeks-left", type=click.IntRange(0, WEEKS_MAX), default=0, show_default=True,
                      help="Weeks left in the year of the quota: say how to spread it."),
-        click.option("--people-days", type=click.FloatRange(0, 1e6), default=0.0, show_default=True,
+        click.option("--people-days", type=FiniteRange(0, 1e6), default=0.0, show_default=True,
                      help="Inspector-days for hearing people, set aside."),
         click.option("--follow", multiple=True, metavar="LEAD",
                      help="Look in any case where this lead points; may be repeated."),
         click.option("--by", type=click.Choice(["auto", "pod", "site"]), default="auto", show_default=True,
                      help="What a place is."),
         click.option("--draw-at", help="With a beacon: its first round from this time on draws."),
-        click.option("--probability", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=PROBABILITY,
+        click.option("--probability", type=FiniteRange(0, 1, min_open=True, max_open=True), default=PROBABILITY,
                      show_default=True, help="For the size from which runs are found with it."),
         click.option("--used", type=click.IntRange(0, 10_000), default=0, show_default=True, help="Visits that are spent."),
         click.option("--quota", type=click.IntRange(0, 10_000), default=QUOTA, show_default=True,
                      help="Visits of sites in a year."),
-        click.option("--inspector-days", "days", type=click.FloatRange(0, 1e6), default=DAYS, show_default=True,
+        click.option("--inspector-days", "days", type=FiniteRange(0, 1e6), default=DAYS, show_default=True,
                      help="Travel included."),
     ):  # fmt: skip
         command = option(command)

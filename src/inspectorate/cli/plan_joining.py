@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from inspectorate.cli.options import json_option, print_json
+from inspectorate.cli.options import FiniteRange, json_option, print_json
 from inspectorate.cli.plan_chips import DEFAULT_CHIP, chip_named, memory_of, reached_flop_per_s
 from inspectorate.cli.plan_units import FLOP, RATE, SIZE
 from inspectorate.errors import InputError
@@ -23,7 +23,7 @@ CREDITED = 0.6
 @click.option("--chips", type=click.IntRange(1, 1_000_000), default=128, show_default=True, help="Chips of one pod.")
 @click.option("--chip", metavar="MODEL", default=DEFAULT_CHIP, show_default=True,
               help="Model, as `inspectorate agreement chips` lists them.")  # fmt: skip
-@click.option("--utilisation", type=click.FloatRange(0, 1, min_open=True), default=CREDITED, show_default=True,
+@click.option("--utilisation", type=FiniteRange(0, 1, min_open=True), default=CREDITED, show_default=True,
               help="Share of the peak that is reached; by default what the shipped agreements credit.")  # fmt: skip
 @click.option("--memory", type=SIZE, metavar="SIZE", help="Memory of one chip, where the catalogue has none.")
 @click.option("--limit", type=RATE, metavar="RATE", default="125kB/s", show_default=True,

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from inspectorate.cli.options import json_option, print_json
+from inspectorate.cli.options import FiniteRange, json_option, print_json
 from inspectorate.cli.plan_chips import DEFAULT_CHIP, chip_named, memory_of, reached_flop_per_s, utilisation_of
 from inspectorate.cli.plan_units import PARAMETERS, SIZE, TOKENS
 from inspectorate.errors import InputError
@@ -24,7 +24,7 @@ BATCH_TOKENS_EACH = 131_072
 @click.option("--chips", type=click.IntRange(1, 1_000_000), default=128, show_default=True, help="Chips of one pod.")
 @click.option("--chip", metavar="MODEL", default=DEFAULT_CHIP, show_default=True,
               help="Model, as `inspectorate agreement chips` lists them.")  # fmt: skip
-@click.option("--utilisation", type=click.FloatRange(0, 1, min_open=True),
+@click.option("--utilisation", type=FiniteRange(0, 1, min_open=True),
               help="Share of the peak that is reached (default: 0.404, which is 400 TFLOP/s of an H100).")  # fmt: skip
 @click.option("--memory", type=SIZE, metavar="SIZE", help="Memory of one chip, where the catalogue has none.")
 @click.option(

@@ -20,7 +20,15 @@ from rich.progress import Progress as Bar
 
 from inspectorate.agreement import Agreement, load_agreement
 from inspectorate.cli import plan_portfolio_text as text
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, parse_time, print_json, write_text
+from inspectorate.cli.options import (
+    EXISTING_FILE,
+    NEW_PATH,
+    FiniteRange,
+    json_option,
+    parse_time,
+    print_json,
+    write_text,
+)
 from inspectorate.declaration import load_declaration
 from inspectorate.errors import InputError
 from inspectorate.planning.portfolio import (
@@ -68,16 +76,6 @@ AHEAD_YEARS = 4.0
 EXAMPLE = "figure-1"
 LAST_YEAR = 2199
 _PAIR = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]{0,127})=(.+)$")
-
-
-class FiniteRange(click.FloatRange):
-    """A range that `nan` is not in."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a number", param, ctx)
-        return number
 
 
 class Pair(click.ParamType[tuple[str, float]]):

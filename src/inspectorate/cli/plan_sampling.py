@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from inspectorate.cli.options import json_option, print_json
+from inspectorate.cli.options import FiniteRange, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.evidence.inspected import DRAWN_MAX
 from inspectorate.mechanisms.inspection.sampling import audit
@@ -32,8 +32,8 @@ from inspectorate.mechanisms.inspection.sampling.shavit import (
 from inspectorate.statistics.sampling import dirty_share_upper
 
 WIDTH = 132
-_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
-_POSITIVE = click.FloatRange(min=0, min_open=True)
+_SHARE = FiniteRange(0, 1, min_open=True, max_open=True)
+_POSITIVE = FiniteRange(1e-12, 1e40)
 
 
 @click.group()
@@ -67,12 +67,12 @@ def published(as_json: bool) -> None:
 )
 @click.option("--miss", type=_SHARE, default=0.05, show_default=True, help="Probability to miss a larger share.")
 @click.option("--strata", type=click.IntRange(1, 10_000), default=10, show_default=True)
-@click.option("--honest-rate", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
+@click.option("--honest-rate", type=FiniteRange(0, 1, max_open=True), default=0.0, show_default=True,
               help="How often an honest packet is taken for dirty, for the sequential plan.")  # fmt: skip
 @click.option(
     "--trials", type=click.IntRange(0, 100_000), default=0, show_default=True, help="Draws by hashes, for each row."
 )
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True)
 @json_option
 def replay_plan(
     packets: int,
@@ -139,7 +139,7 @@ def _power_table(plans: Sequence[Plan], found: Sequence[Power]) -> tuple[tuple[s
 @click.option("--logs-per-day", type=_POSITIVE, default=0.1, show_default=True)
 @click.option("--probability", type=_SHARE, default=0.9, show_default=True)
 @click.option("--provers", type=click.IntRange(1, 1000), default=1, show_default=True, help="That may share the run.")
-@click.option("--cost", type=click.FloatRange(min=0), help="Of the inspection of one chip.")
+@click.option("--cost", type=FiniteRange(min=0), help="Of the inspection of one chip.")
 @json_option
 def chips_plan(
     flop: float,
@@ -208,9 +208,9 @@ def packets_plan(
 
 @sampling.command("totals")
 @click.option("--gap", type=_SHARE, default=0.3, show_default=True, help="What one node leaves out of its work.")
-@click.option("--noise", type=click.FloatRange(min=0), default=0.02, show_default=True, help="Of a meter of one node.")
+@click.option("--noise", type=FiniteRange(min=0), default=0.02, show_default=True, help="Of a meter of one node.")
 @click.option(
-    "--shared-noise", type=click.FloatRange(min=0), default=0.005, show_default=True, help="That all meters share."
+    "--shared-noise", type=FiniteRange(min=0), default=0.005, show_default=True, help="That all meters share."
 )
 @click.option(
     "--packets", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Of a node in an epoch."
@@ -218,7 +218,7 @@ def packets_plan(
 @click.option("--share", type=_SHARE, default=0.05, show_default=True, help="Of packets, recomputed at random.")
 @click.option("--false-alarm", type=_SHARE, default=0.01, show_default=True)
 @click.option("--trials", type=click.IntRange(100, 1_000_000), default=20_000, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True)
 @json_option
 def totals_plan(
     gap: float,

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from inspectorate.agreement import Agreement, load_agreement
 from inspectorate.canonical import JSON_BYTES_MAX, first_fault
-from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
-from inspectorate.cli.plan_portfolio import AHEAD_YEARS, FiniteRange, span_of
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json
+from inspectorate.cli.plan_portfolio import AHEAD_YEARS, span_of
 from inspectorate.cli.plan_portfolio_text import Line, echo, money, table_of
 from inspectorate.errors import InputError
 from inspectorate.files import read_bounded

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from inspectorate.agreement import load_agreement
-from inspectorate.cli.options import EXISTING_FILE, json_option, parse_time, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, parse_time, print_json
 from inspectorate.cli.plan_units import SECONDS
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence.exchange import read_plain
@@ -55,7 +55,7 @@ EPOCH_FOLDER = "epoch/ai_chip_counts"
               help="Epoch AI's folder ai_chip_counts (default without --figures: that of INSPECTORATE_DATA).")  # fmt: skip
 @click.option("--declared", "declared_path", type=EXISTING_FILE, help="Declared stocks (CSV: chip,owner,units).")
 @click.option("--register", "register_path", type=EXISTING_FILE, help="A register (Parquet), as declared stock.")
-@click.option("--declared-share", type=click.FloatRange(0), metavar="SHARE",
+@click.option("--declared-share", type=FiniteRange(0), metavar="SHARE",
               help="Without a declaration: what if each kind were declared at this share of its median?")  # fmt: skip
 @click.option("--basis", type=click.Choice([one.value for one in FigureKind]), default="produced", show_default=True,
               help="What designers made, or what owners bought.")  # fmt: skip
@@ -68,8 +68,8 @@ EPOCH_FOLDER = "epoch/ai_chip_counts"
 @click.option(
     "--window", "window_s", type=SECONDS, default="90d", show_default=True, help="In which a run would be hidden."
 )
-@click.option("--losses", "losses", type=float, nargs=3, default=LOSS_PER_YEAR, show_default=True, metavar="LOW MEDIAN HIGH",
-              help="Share of the chips that fail or are scrapped in a year.")  # fmt: skip
+@click.option("--losses", "losses", type=FiniteRange(0), nargs=3, default=LOSS_PER_YEAR, show_default=True,
+              metavar="LOW MEDIAN HIGH", help="Share of the chips that fail or are scrapped in a year.")  # fmt: skip
 @click.option("--destroyed", "destroyed_path", type=EXISTING_FILE, help="Certified destroyed (CSV: chip,owner,units).")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--draws", type=click.IntRange(1_000, 200_000), default=DRAWS, show_default=True)

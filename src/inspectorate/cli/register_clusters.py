@@ -19,7 +19,7 @@ from rich.table import Table
 from inspectorate.agreement import Agreement, Clause, ClauseKind, load_agreement
 from inspectorate.agreement.chips import CoveredCluster, NoSplitting
 from inspectorate.cli import register_files
-from inspectorate.cli.options import EXISTING_FILE, json_option, parse_time, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, parse_time, print_json
 from inspectorate.cli.plan_units import RATE
 from inspectorate.declaration import Declaration, load_declaration
 from inspectorate.errors import EvidenceError, InputError
@@ -91,14 +91,10 @@ class Looked:
     "--declaration", "declaration_path", type=EXISTING_FILE, help="For positions of sites, and workload claims."
 )
 @click.option("--earlier", multiple=True, metavar="TIME=FILE", help="An earlier register, for rotation; repeatable.")
+@click.option("--near", "near_share", type=FiniteRange(0, 1), help="Look for splitting: a piece this near to a limb.")
+@click.option("--within-m", type=FiniteRange(0, min_open=True), help="Look for splitting: pieces within this distance.")
 @click.option(
-    "--near", "near_share", type=click.FloatRange(0, 1), help="Look for splitting: a piece this near to a limb."
-)
-@click.option(
-    "--within-m", type=click.FloatRange(0, min_open=True), help="Look for splitting: pieces within this distance."
-)
-@click.option(
-    "--rotated-days", type=click.FloatRange(0, min_open=True), help="Look for splitting: chips in turn in this time."
+    "--rotated-days", type=FiniteRange(0, 3660, min_open=True), help="Look for splitting: chips in turn in this time."
 )
 @click.option(
     "--link", "link", type=RATE, metavar="RATE", help="Say what pieces can do joined by links of this rate, each way."

@@ -23,7 +23,7 @@ from typing import Any
 import click
 
 from inspectorate.cli import replay_pick
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, now
+from inspectorate.cli.options import EXISTING_FILE, HOURS_MAX, NAME, NEW_PATH, FiniteRange, now
 from inspectorate.cli.replay_check import check
 from inspectorate.cli.replay_files import Signing, either, keep_secret, own, print_result, ranges, sign, signing
 from inspectorate.cli.replay_verify import verify
@@ -35,7 +35,7 @@ from inspectorate.evidence.act import Who
 from inspectorate.evidence.exchange import Exchange
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.inspection.challenge import acts
-from inspectorate.mechanisms.inspection.challenge.judge import Statements, check_draw, round_for
+from inspectorate.mechanisms.inspection.challenge.judge import Statements, check_draw, check_lists, round_for
 from inspectorate.mechanisms.inspection.challenge.promise import Method, Selection
 from inspectorate.mechanisms.inspection.challenge.uses import check_commitments
 from inspectorate.mechanisms.inspection.sampling.allocation import points_for
@@ -58,15 +58,15 @@ replay.add_command(verify)
 
 
 @replay.command()
-@click.option("--reporter", required=True, help="Whose work it is to draw from, as declared.")
+@click.option("--reporter", type=NAME, required=True, help="Whose work it is to draw from, as declared.")
 @click.option("--count", type=click.IntRange(min=1), help="Packets to draw, or points of time.")
-@click.option("--dirty-share", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+@click.option("--dirty-share", type=FiniteRange(0, 1, min_open=True, max_open=True),
               help="Instead of --count: the dirty share that a clean answer is to exclude.")  # fmt: skip
-@click.option("--miss", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
+@click.option("--miss", type=FiniteRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
               help="With --dirty-share: with which probability a larger share may be missed.")  # fmt: skip
 @click.option("--method", type=click.Choice(Method, case_sensitive=False), default=Method.TIME, show_default=True)
 @click.option("--strata", type=click.IntRange(min=1), default=1, show_default=True, help="Equal stretches of time.")
-@click.option("--as", "by", required=True, help="Your name as a trust anchor.")
+@click.option("--as", "by", type=NAME, required=True, help="Your name as a trust anchor.")
 @click.option("--keep", type=NEW_PATH, required=True, help="A new file for the secret, which stays with you.")
 @signing
 def promise(**options: Any) -> None:
@@ -75,7 +75,7 @@ def promise(**options: Any) -> None:
         raise InputError("give either --count or --dirty-share", where="--count, --dirty-share")
     count, strata = options["count"], options["strata"]
     if count is None:
-        wanted = points_for(options["dirty_share"], options["miss"])
+        wanted = _points(options["dirty_share"], options["miss"])
         count = -(-wanted // strata) * strata
     selection = Selection.parse(
         {"method": options["method"], "count": count, "strata": strata}, where="--count, --strata", error=InputError
@@ -96,10 +96,17 @@ def promise(**options: Any) -> None:
     )  # fmt: skip
 
 
+def _points(dirty_share: float, miss: float) -> int:
+    try:
+        return points_for(dirty_share, miss)
+    except ValueError as fault:
+        raise InputError(str(fault), where="--dirty-share", remedy="ask for a larger share") from None
+
+
 @replay.command()
 @click.argument("run", type=_folder)
-@click.option("--claim", required=True, help="The claim of the declaration that this work is said to be.")
-@click.option("--reporter", required=True, help="Your reporter of transcripts, as declared.")
+@click.option("--claim", type=NAME, required=True, help="The claim of the declaration that this work is said to be.")
+@click.option("--reporter", type=NAME, required=True, help="Your reporter of transcripts, as declared.")
 @click.option(
     "--promises", type=_folder, help="The verifier's folder. Without it: to be drawn from by a public beacon."
 )
@@ -143,7 +150,7 @@ def commit(**options: Any) -> None:
 
 @replay.command()
 @click.option("--from", "theirs", type=_folder, required=True, help="The prover's folder.")
-@click.option("--as", "by", required=True, help="Your name as a trust anchor.")
+@click.option("--as", "by", type=NAME, required=True, help="Your name as a trust anchor.")
 @click.option("--keep", type=EXISTING_FILE, help="The secret that you promised.")
 @click.option("--commitment", help="Digest of the statement to draw from, where a promise does not say which.")
 @click.option(
@@ -151,7 +158,7 @@ def commit(**options: Any) -> None:
 )
 @click.option("--received", help="With --round: when you had the commitment.")
 @click.option("--count", type=click.IntRange(min=1), help="With --round: points of time to draw.")
-@click.option("--answer-hours", type=click.FloatRange(min=0, min_open=True), default=24.0, show_default=True)
+@click.option("--answer-hours", type=FiniteRange(0.01, HOURS_MAX), default=24.0, show_default=True)
 @signing
 def challenge(**options: Any) -> None:
     """Draw packets of a commitment, by the secret that was promised before it, or by a public beacon.
@@ -160,12 +167,15 @@ def challenge(**options: Any) -> None:
     """
     if (options["keep"] is None) == (options["round_path"] is None):
         raise InputError("give either --keep or --round", where="--keep, --round")
+    if options["keep"] is not None and not (options["received"] is None and options["count"] is None):
+        raise InputError("are for --round: with --keep the promise says how many", where="--received, --count")
     anchors = TrustAnchors.read(options["anchors_path"])
     theirs, mine = Exchange(options["theirs"], anchors=anchors), own(options["out"], anchors)
     randomness, promised = replay_pick.source(options, mine)
     commitment = replay_pick.drawn_from(theirs, promised, options["commitment"])
     commitments = [one for one, _ in theirs.of(WorkCommitted)]
-    broken = [one for one in check_commitments(commitments) if one.statement == commitment.digest]
+    firsts, _ = check_lists(commitments, payload=theirs.payload)
+    broken = [one for one in check_commitments(commitments, firsts=firsts) if one.statement == commitment.digest]
     if broken:
         raise acts.refusal("the commitment cannot be drawn from", broken, where=commitment.digest)
     who = Who(name=options["by"], at=now(), origin=options["origin"])

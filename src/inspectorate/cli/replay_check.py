@@ -11,14 +11,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from inspectorate.cli.options import anchors_option, json_option, parse_time, print_json
+from inspectorate.cli.options import FiniteRange, anchors_option, json_option, parse_time, print_json
 from inspectorate.cli.replay_files import either, ranges
 from inspectorate.errors import InputError
 from inspectorate.evidence import PacketsDrawn, PacketsOpened, RandomnessPromised, VerifiedStatement, WorkCommitted
 from inspectorate.evidence.exchange import Exchange
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.inspection.challenge.faults import Fault, Found
-from inspectorate.mechanisms.inspection.challenge.judge import Draw, Statements, check_draw
+from inspectorate.mechanisms.inspection.challenge.judge import Draw, Statements, check_draw, check_lists
 from inspectorate.mechanisms.inspection.challenge.opening import Opened, check_opening
 from inspectorate.mechanisms.inspection.challenge.uses import check_commitments, check_uses
 from inspectorate.mechanisms.inspection.sampling.bounds import MISS_PROBABILITY_MAX, dirty_time_share_upper
@@ -30,15 +30,15 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.argument("folders", type=_folder, nargs=-1, required=True)
 @anchors_option
 @click.option("--at", "at_text", help="When the question is asked; the present by default.")
-@click.option("--miss", type=click.FloatRange(0, MISS_PROBABILITY_MAX, min_open=True, max_open=True), default=0.05,
+@click.option("--miss", type=FiniteRange(0, MISS_PROBABILITY_MAX, min_open=True, max_open=True), default=0.05,
               show_default=True, help="For the dirty share that a clean replay would leave.")  # fmt: skip
 @json_option
 def check(folders: tuple[Path, ...], anchors_path: Path, at_text: str | None, miss: float, as_json: bool) -> None:
     """Judge promises, commitments, draws and openings in the FOLDERS of both parties. Anybody can, and gets the same
     packets.
 
-    Exits 20 where something that was drawn is refused, 30 where a commitment or a draw is faulty, 10 while answers are
-    due.
+    Exits 20 where something that was drawn is refused, 30 where a commitment or a draw is faulty or a statement was set aside, 10
+    while answers are due.
     """
     at = parse_time(at_text)
     sides = [Exchange(folder, anchors=TrustAnchors.read(anchors_path)) for folder in folders]
@@ -55,7 +55,7 @@ def check(folders: tuple[Path, ...], anchors_path: Path, at_text: str | None, mi
         print_json({"draws": rows, "commitments": [_fault(one) for one in general], "set_aside": list(aside)})
     else:
         _show(rows, general, aside)
-    raise click.exceptions.Exit(_code(rows, general))
+    raise click.exceptions.Exit(_code(rows, general, aside))
 
 
 def _together(
@@ -72,7 +72,10 @@ def _together(
     by_draw: dict[str, list[Found]] = {}
     for fault in check_uses(draws, promises, naming=naming, payload=either(*sides)):
         by_draw.setdefault(str(fault.statement), []).append(fault)
-    return list(check_commitments(commitments)), by_draw
+    drawn_from = {said.commitment for one in draws if isinstance(said := one.predicate, PacketsDrawn)}
+    firsts, lists = check_lists(commitments, payload=either(*sides))
+    undrawn = [fault for digest, faults in lists.items() if digest not in drawn_from for fault in faults]
+    return [*check_commitments(commitments, firsts=firsts), *undrawn], by_draw
 
 
 def _row(
@@ -127,8 +130,8 @@ def _fault(found: Found) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _code(rows: Sequence[Mapping[str, object]], general: Sequence[Found]) -> int:
-    if general or not all(row["fair"] for row in rows):
+def _code(rows: Sequence[Mapping[str, object]], general: Sequence[Found], aside: Sequence[str]) -> int:
+    if general or aside or not all(row["fair"] for row in rows):
         return 30
     if any(row["refused"] for row in rows):
         return 20

@@ -21,8 +21,9 @@ from inspectorate.evidence import (
     verify_envelope,
 )
 from inspectorate.evidence.act import Act
-from inspectorate.evidence.exchange import Exchange, read_plain
+from inspectorate.evidence.exchange import Exchange
 from inspectorate.evidence.subjects import subject_digest
+from inspectorate.files import read_bounded
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.inspection.challenge.acts import refusal, revealed
 from inspectorate.mechanisms.inspection.challenge.faults import Found
@@ -51,7 +52,8 @@ def next_promise(
     ]
     if not left:
         remedy = "ask the verifier for another promise, or leave --promises out to be drawn from by a beacon"
-        raise EvidenceError(f"holds no promise for {reporter} that is not used yet", where=str(folder), remedy=remedy)
+        what = f"holds no promise for {reporter} that is not used yet{set_aside(theirs)}"
+        raise EvidenceError(what, where=str(folder), remedy=remedy)
     return min(left)[2]
 
 
@@ -59,7 +61,7 @@ def source(options: Mapping[str, Any], mine: Exchange | None) -> tuple[Randomnes
     """By what to draw: the promise that was kept, with its statement; or a round of the beacon."""
     if options["round_path"] is not None:
         return _beacon(options), None
-    kept = parse_promise(read_plain(options["keep"], PAYLOAD_BYTES_MAX), where=str(options["keep"]))
+    kept = parse_promise(read_bounded(options["keep"], PAYLOAD_BYTES_MAX), where=str(options["keep"]))
     for one, said in mine.of(RandomnessPromised) if mine else []:
         if said.by == options["by"] and subject_digest(one, "secret") == kept.digest:
             return revealed(kept), one
@@ -75,6 +77,13 @@ def _beacon(options: Mapping[str, Any]) -> Randomness:
     return Randomness.parse({"source": given}, where=str(options["round_path"]), error=InputError)
 
 
+def set_aside(folder: Exchange) -> str:
+    """What to add to an error that something is not there: it may be among what was set aside."""
+    if not folder.set_aside:
+        return ""
+    return f"; {len(folder.set_aside)} statements were set aside: {folder.set_aside[0]}"
+
+
 def drawn_from(theirs: Exchange, promised: VerifiedStatement | None, wanted: str | None) -> VerifiedStatement:
     """The commitment to draw from: the one that was asked for, or the one that names the promise."""
     found = [
@@ -85,8 +94,7 @@ def drawn_from(theirs: Exchange, promised: VerifiedStatement | None, wanted: str
     if len(found) == 1:
         return found[0]
     what = f"{len(found)} commitments name the promise" if wanted is None else f"there is no commitment {wanted[:80]!r}"
-    aside = f"; {len(theirs.set_aside)} statements were set aside: {theirs.set_aside[0]}" if theirs.set_aside else ""
-    raise EvidenceError(what + aside, where=str(theirs.path), remedy="name one by --commitment")
+    raise EvidenceError(what + set_aside(theirs), where=str(theirs.path), remedy="name one by --commitment")
 
 
 def unanswered(mine: Exchange, theirs: Exchange, wanted: str | None) -> tuple[VerifiedStatement, VerifiedStatement]:
@@ -100,7 +108,10 @@ def unanswered(mine: Exchange, theirs: Exchange, wanted: str | None) -> tuple[Ve
     ]
     if len(found) == 1:
         return found[0]
-    raise EvidenceError(f"{len(found)} draws are to be answered", where=str(theirs.path), remedy="name one by --drawn")
+    remedy = "name one by --drawn" if found or answered else "name the --out folder of `replay challenge`"
+    raise EvidenceError(
+        f"{len(found)} draws are to be answered{set_aside(theirs)}", where=str(theirs.path), remedy=remedy
+    )
 
 
 def used(theirs: Exchange, mine: Exchange) -> tuple[Found, ...]:

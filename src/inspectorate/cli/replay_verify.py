@@ -10,12 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from inspectorate.cli.audit_inference import exit_code, read_tolerance
-from inspectorate.cli.options import EXISTING_FILE, now
+from inspectorate.cli.options import EXISTING_FILE, NAME, FiniteRange, now
 from inspectorate.cli.replay_files import Signing, either, own, print_result, sign, signing
+from inspectorate.cli.replay_pick import set_aside
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import PacketsDrawn, PacketsOpened, PacketsReplayed, ReplayMethod, VerifiedStatement
 from inspectorate.evidence.act import Who
-from inspectorate.evidence.exchange import Exchange, read_plain
+from inspectorate.evidence.exchange import Exchange
+from inspectorate.files import read_bounded
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.inspection.challenge.acts import refusal
 from inspectorate.mechanisms.inspection.challenge.judge import Statements, check_draw
@@ -35,7 +37,7 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.command()
 @click.argument("run", type=_folder)
 @click.option("--from", "theirs", type=_folder, required=True, help="The prover's folder of statements.")
-@click.option("--as", "by", required=True, help="Your name as a trust anchor.")
+@click.option("--as", "by", type=NAME, required=True, help="Your name as a trust anchor.")
 @click.option("--drawn", help="Digest of the draw, where several are not run again yet.")
 @click.option("--method", type=click.Choice([one.value for one in ReplayMethod]), default="exact", show_default=True)
 @click.option("--tolerance", "tolerance_path", type=EXISTING_FILE, help="The agreed tolerance (JSON); none for exact.")
@@ -48,7 +50,9 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--chips", type=click.IntRange(min=1), help="Of yours, that a packet keeps busy: then its time counts, too."
 )
-@click.option("--seconds", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Of processor time.")
+@click.option(
+    "--seconds", type=FiniteRange(1, 86_400), default=600.0, show_default=True, help="Of processor time of a process."
+)
 @signing
 def verify(**options: Any) -> None:
     """Run the packets that were drawn again, from the folder RUN that the prover gives, and state what came of it.
@@ -94,7 +98,9 @@ def _not_run_again(mine: Exchange, wanted: str | None) -> VerifiedStatement:
     ]
     if len(found) != 1:
         raise EvidenceError(
-            f"{len(found)} draws are to be run again", where=str(mine.path), remedy="name one by --drawn"
+            f"{len(found)} draws are to be run again{set_aside(mine)}",
+            where=str(mine.path),
+            remedy="name one by --drawn",
         )
     return found[0]
 
@@ -105,14 +111,19 @@ def _asked(drawn: VerifiedStatement, mine: Exchange, theirs: Exchange) -> tuple[
     assert isinstance(said, PacketsDrawn)
     commitment = theirs.by_digest(said.commitment)
     if commitment is None:
-        raise EvidenceError("the commitment that was drawn from is not there", where=str(theirs.path))
+        raise EvidenceError(
+            f"the commitment that was drawn from is not there{set_aside(theirs)}", where=str(theirs.path)
+        )
     promise = mine.by_digest(said.promise) if said.promise else None
     judged = check_draw(Statements(commitment=commitment, drawn=drawn, promise=promise), payload=either(mine, theirs))
     if judged.asked is None:
         raise refusal("the draw is not fair", judged.faults, where=drawn.digest)
     answers = [one for one, of in theirs.of(PacketsOpened) if of.drawn == drawn.digest]
     if len(answers) != 1:
-        raise EvidenceError(f"{len(answers)} openings answer the draw", where=str(theirs.path), remedy="one is needed")
+        what = f"{len(answers)} openings answer the draw{set_aside(theirs)}"
+        raise EvidenceError(
+            what, where=str(theirs.path), remedy="one is needed; `replay check` says what is due or refused"
+        )
     return judged.asked, answers
 
 
@@ -135,7 +146,7 @@ def _means(options: dict[str, Any]) -> Means:
 
 def _program(path: Path, code: Path | None) -> Program:
     """The declared program; where it is code, the whole snapshot must be the one that it names."""
-    program = parse_program(read_plain(path, PROGRAM_BYTES_MAX), where=str(path))
+    program = parse_program(read_bounded(path, PROGRAM_BYTES_MAX), where=str(path))
     if isinstance(program, ModuleProgram):
         if code is None:
             raise InputError("the program is code", where=str(path), remedy="name its snapshot by --code")

@@ -10,7 +10,15 @@ from rich.console import Console
 
 from inspectorate.agreement import load_agreement
 from inspectorate.cli.doubt import DAYS, doubt_of
-from inspectorate.cli.options import EXISTING, NEW_PATH, anchors_option, json_option, parse_time, write_text
+from inspectorate.cli.options import (
+    EXISTING,
+    NEW_PATH,
+    FiniteRange,
+    anchors_option,
+    json_option,
+    parse_time,
+    write_text,
+)
 from inspectorate.evidence import Bundle
 from inspectorate.keys import TrustAnchors
 from inspectorate.report import render_html, render_json, render_text
@@ -48,11 +56,11 @@ def review_bundle(
 @click.option("--agreement", "agreement_name", required=True, help="A YAML file, or the name of a shipped agreement.")
 @anchors_option
 @click.option("--as-of", help="Use the terms that held at this time (default: now).")
-@click.option("--interval", "interval_s", type=click.FloatRange(min=0, min_open=True), default=INTERVAL_S,
+@click.option("--interval", "interval_s", type=FiniteRange(min=0, min_open=True), default=INTERVAL_S,
               show_default=True, help="Length of an interval of the account [s].")  # fmt: skip
 @click.option("--with-proposed", is_flag=True, help="Count proposed amendments as adopted.")
 @click.option("--html", "html_path", type=NEW_PATH, help="Write a self-contained HTML report here.")
-@click.option("--inspector-days", type=click.FloatRange(0, 1e6), default=DAYS, show_default=True,
+@click.option("--inspector-days", type=FiniteRange(0, 1e6), default=DAYS, show_default=True,
               help="With --html: plan where to spend so many, with assumed powers and costs; 0 leaves that out.")  # fmt: skip
 @json_option
 def review(

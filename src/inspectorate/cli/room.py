@@ -22,14 +22,15 @@ from rich.table import Table
 
 from inspectorate.agreement import InspectionRooms, load_agreement
 from inspectorate.canonical import canonical_bytes, digest_of
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, now, print_json
+from inspectorate.cli.options import EXISTING_FILE, NAME, NEW_PATH, FiniteRange, json_option, now, print_json
 from inspectorate.cli.running import ledger_append
 from inspectorate.errors import InputError
 from inspectorate.evidence import Origin, sign_statement
 from inspectorate.evidence.spool import DiskSpool
+from inspectorate.evidence.statement import Statement
 from inspectorate.keys import SigningKey, read_yaml
 from inspectorate.mechanisms.inspection.room.check import RoomReport, check_room_log
-from inspectorate.mechanisms.inspection.room.session import Around, Room, read_log
+from inspectorate.mechanisms.inspection.room.session import Around, Room, closed_statement, read_log
 from inspectorate.mechanisms.inspection.room.types import (
     FAILED,
     VERDICT,
@@ -72,8 +73,8 @@ def room() -> None:
 @click.option("--session", required=True, help="A name for the session.")
 @click.option("--as", "by", required=True, help="The inspector's name as a trust anchor.")
 @click.option("--host", required=True, help="The party in whose room it is.")
-@click.option("--bits", type=click.FloatRange(min=0, min_open=True), required=True, help="The budget.")
-@click.option("--slot", "slot_s", type=click.FloatRange(min=0.01), default=60.0, show_default=True,
+@click.option("--bits", type=FiniteRange(min=0, min_open=True), required=True, help="The budget.")
+@click.option("--slot", "slot_s", type=FiniteRange(min=0.01), default=60.0, show_default=True,
               help="Seconds between two moments at which outputs leave; a job gets nine tenths of it.")  # fmt: skip
 @click.option(
     "--forms", "forms_path", type=EXISTING_FILE, help="What outputs may be (YAML list); by default, verdicts."
@@ -108,7 +109,7 @@ def open_(**options: Any) -> None:
 @room.command()
 @click.argument("folder", type=_session)
 @click.argument("command", nargs=-1, required=True)
-@click.option("--job", required=True, help="A name for it.")
+@click.option("--job", type=NAME, required=True, help="A name for it.")
 @click.option("--form", "form_id", default=VERDICT.id, show_default=True, help="Its words must be those of a verdict.")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=PATH", help="A file of the host that it reads.")
 @_ledger_options
@@ -193,8 +194,8 @@ def show(folder: Path, as_json: bool, **options: Any) -> None:
 def close(folder: Path, key_path: Path, as_json: bool, **options: Any) -> None:
     """End the session and sign its log. Statement and payload are written into FOLDER."""
     key = SigningKey.read(key_path)
-    with _around(options) as around, Room.resume(folder, around) as held:
-        statement, log = held.close()
+    with _around(options) as around:
+        statement, log = _ended(folder, around)
         envelope = sign_statement(statement, key)
         digest = digest_of(envelope)
         with DiskSpool(folder) as spool:
@@ -202,11 +203,20 @@ def close(folder: Path, key_path: Path, as_json: bool, **options: Any) -> None:
             spool.put(f"statements/{digest.removeprefix('sha256:')}.json", [envelope])
         if around.on_entry is not None:
             around.on_entry(bytes.fromhex(digest.removeprefix("sha256:")))
-        bits = held.report.bits_out
+    bits = check_room_log(log).bits_out
     if as_json:
         print_json({"statement": digest, "bits_out": bits})
     else:
         click.echo(f"closed: {bits:.4g} bits\nstatement {digest}")
+
+
+def _ended(folder: Path, around: Around) -> tuple[Statement, bytes]:
+    """End a session. Of one that was ended and could not be signed, as on a full disk, the statement is made again."""
+    log = read_log(folder)
+    if check_room_log(log).closed is not None:
+        return closed_statement(log)
+    with Room.resume(folder, around) as held:
+        return held.close()
 
 
 def _within(agreement_name: str, bits: float) -> None:
@@ -224,7 +234,7 @@ def _named(text: str) -> tuple[str, Path]:
     name, found, path = text.partition("=")
     if not found or not name or not path:
         raise InputError(f"{text!r} is no input", where="--input", remedy="write NAME=PATH")
-    return name, Path(path)
+    return NAME.convert(name, None, None), Path(path)
 
 
 @contextlib.contextmanager

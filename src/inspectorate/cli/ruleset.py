@@ -10,7 +10,7 @@ import click
 
 from inspectorate.cli.guard_handing import control_option, hand_in
 from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, now, parse_time, print_json, write_text
-from inspectorate.cli.ruleset_files import named_signers, read_document, read_template
+from inspectorate.cli.ruleset_files import named_signers, read_document, read_template, sign_once
 from inspectorate.cli.ruleset_text import changes_of, print_ruleset, warnings
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.mechanisms.guarantee.events import EventKind
@@ -112,10 +112,8 @@ def sign(document_path: Path, key_path: Path, out_path: Path | None, as_json: bo
     """Add a signature to RULESET. Read it first: `ruleset show`. Refuses to sign a second time."""
     document, signing = read_document(document_path), SignerKey.read(key_path)
     made = _readable(document, document_path)
-    if signing.signer_id in {signer_id for signer_id, _ in document.signatures}:
-        raise InputError("has a signature of this key already", where=str(document_path))
+    signed = sign_once(document, signing, document_path)
     name = next((one.name for one in made.signers if one.signer_id == signing.signer_id), None)
-    signed = document.signed_by(signing)
     write_text(out_path or document_path, signed.to_bytes())
     if as_json:
         print_json(

@@ -10,7 +10,13 @@ from inspectorate.errors import EvidenceError, InputError
 from inspectorate.files import read_bounded
 from inspectorate.keys import read_yaml
 from inspectorate.mechanisms.guarantee.rulesets.types import RULESET_KIND
-from inspectorate.mechanisms.guarantee.signing import DOCUMENT_BYTES_MAX, SignedDocument, Signer, parse_document
+from inspectorate.mechanisms.guarantee.signing import (
+    DOCUMENT_BYTES_MAX,
+    SignedDocument,
+    Signer,
+    SignerKey,
+    parse_document,
+)
 
 PUBLIC_BYTES_MAX = 8192
 TEMPLATE_BYTES_MAX = 512 * 1024
@@ -56,3 +62,10 @@ def read_template(path: Path) -> dict[str, object]:
             f"says {', '.join(given)}", where=str(path), remedy="strike that: it is worked out, or given by --signer"
         )
     return {str(name): part for name, part in value.items()}
+
+
+def sign_once(document: SignedDocument, key: SignerKey, path: Path) -> SignedDocument:
+    """The document with one more signature. Raises `InputError` where the key has signed it."""
+    if any(signer_id == key.signer_id for signer_id, _ in document.signatures):
+        raise InputError("is signed with this key already", where=str(path), remedy="a signer counts once")
+    return document.signed_by(key)

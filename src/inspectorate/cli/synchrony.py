@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from inspectorate.cli.options import is_terminal, json_option, print_json
+from inspectorate.cli.options import FiniteRange, is_terminal, json_option, print_json
 from inspectorate.mechanisms.interconnect.synchrony.power import Padding, Plan, Power, power
 from inspectorate.statistics import clopper_pearson_lower, clopper_pearson_upper
 
@@ -25,28 +25,28 @@ def synchrony() -> None:
 
 
 @synchrony.command("power")
-@click.option("--padding", multiple=True, type=click.FloatRange(0, 1000), default=(0.0, 0.5, 1.0, 2.0, 4.0, 8.0),
+@click.option("--padding", multiple=True, type=FiniteRange(0, 1000), default=(0.0, 0.5, 1.0, 2.0, 4.0, 8.0),
               show_default=True, help="Cover traffic as a multiple of the run's volume. May be repeated.")  # fmt: skip
-@click.option("--jitter", multiple=True, type=click.FloatRange(0, 1), default=(0.1,), show_default=True,
+@click.option("--jitter", multiple=True, type=FiniteRange(0, 1), default=(0.1,), show_default=True,
               help="How irregular the exchanges are, as a share of their period. May be repeated.")  # fmt: skip
 @click.option("--kind", type=click.Choice([kind.value for kind in Padding]), default=Padding.BURSTS.value,
               show_default=True, help="Cover in bursts like the run's own, or filling up to a level rate.")  # fmt: skip
-@click.option("--every-s", type=click.FloatRange(1, 3600), default=60.0, show_default=True, help="Between exchanges.")
-@click.option("--busy", type=click.FloatRange(0.01, 1), default=0.25, show_default=True,
+@click.option("--every-s", type=FiniteRange(1, 3600), default=60.0, show_default=True, help="Between exchanges.")
+@click.option("--busy", type=FiniteRange(0.01, 1), default=0.25, show_default=True,
               help="Share of the time in which the run exchanges.")  # fmt: skip
-@click.option("--rate", type=click.FloatRange(0.01, 100), default=2.0, show_default=True,
+@click.option("--rate", type=FiniteRange(0.01, 100), default=2.0, show_default=True,
               help="Rate of an exchange as a multiple of a pod's mean honest rate.")  # fmt: skip
-@click.option("--delay-s", type=click.FloatRange(0, 600), default=0.0, show_default=True,
+@click.option("--delay-s", type=FiniteRange(0, 600), default=0.0, show_default=True,
               help="Each transfer is held back for up to this long by itself.")  # fmt: skip
-@click.option("--interval-s", type=click.FloatRange(0.5, 60), default=2.0, show_default=True,
+@click.option("--interval-s", type=FiniteRange(0.5, 60), default=2.0, show_default=True,
               help="Averaging time of the clause.")  # fmt: skip
-@click.option("--requests-per-s", type=click.FloatRange(0.01, 50), default=1.0, show_default=True, help="Per pod.")
+@click.option("--requests-per-s", type=FiniteRange(0.01, 50), default=1.0, show_default=True, help="Per pod.")
 @click.option("--pods", type=click.IntRange(4, 64), default=6, show_default=True)
-@click.option("--hours", multiple=True, type=click.FloatRange(0.05, 48), default=(1 / 6, 1.0, 6.0),
+@click.option("--hours", multiple=True, type=FiniteRange(0.05, 48), default=(1 / 6, 1.0, 6.0),
               help="Time of observation; may be repeated.  [default: 10 min, 1 h, 6 h]")  # fmt: skip
 @click.option("--trials", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("--false-accusation-rate", type=click.FloatRange(1e-9, 0.5, min_open=False), default=0.001,
+@click.option("--false-accusation-rate", type=FiniteRange(1e-9, 0.5, min_open=False), default=0.001,
               show_default=True, help="Of the clause, for the whole site.")  # fmt: skip
 @json_option
 def power_command(

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from inspectorate.cli.options import EXISTING_FILE, json_option, print_json
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.files import read_bounded
 from inspectorate.mechanisms.workloads.integrity.clock import compare_clocks
@@ -24,7 +24,7 @@ from inspectorate.mechanisms.workloads.integrity.replay import near_replays, rep
 from inspectorate.mechanisms.workloads.integrity.series import Series, ordered
 from inspectorate.mechanisms.workloads.integrity.survey import copy_finding
 from inspectorate.mechanisms.workloads.telemetry.frame import Samples
-from inspectorate.mechanisms.workloads.telemetry.report import ReadReport
+from inspectorate.mechanisms.workloads.telemetry.report import ReadReport, Unread
 from inspectorate.mechanisms.workloads.telemetry.smi import read_smi
 from inspectorate.mechanisms.workloads.telemetry.table import read_table
 
@@ -51,10 +51,12 @@ def check(files: tuple[Path, ...], references: tuple[Path, ...], exact_only: boo
     """Look in FILES for copies, replays, and sensors that do not measure.
 
     FILES are Parquet tables of samples or logs of nvidia-smi (CSV, times taken as UTC). Exits 0 if nothing was found, 10 if sensors
-    are weak (stuck, coarse, saturated) or series alike, 30 if a series is a copy or a replay.
+    are weak (stuck, coarse, saturated), series alike, or something could not be read, 30 if a series is a copy or a replay.
     """
     with Console(stderr=True).status("reading …"):
-        series, known = _series(files, signal), _series(references, signal) if references else []
+        series, unread = _series(files, signal)
+        known, unread_references = _series(references, signal, prefix="reference ") if references else ([], [])
+        unread += unread_references
     findings: list[SeriesFinding] = []
     with Console(stderr=True).status("comparing …"):
         copies = find_copies(series, near=not exact_only)
@@ -71,20 +73,22 @@ def check(files: tuple[Path, ...], references: tuple[Path, ...], exact_only: boo
                 "samples": sum(len(one) for one in series),
                 "groups_of_copies": [list(names) for names in groups],
                 "findings": [asdict(finding) for finding in findings],
+                "unread": unread,
             }
         )
     else:
         _print_findings(series, findings, groups)
+        _print_unread(unread)
     if any(finding.made for finding in findings):
         raise click.exceptions.Exit(EXIT_INVALID)
-    if findings:
+    if findings or unread:
         raise click.exceptions.Exit(EXIT_INCONCLUSIVE)
 
 
 @telemetry.command()
 @click.argument("slow_file", type=EXISTING_FILE)
 @click.argument("fast_file", type=EXISTING_FILE)
-@click.option("--tolerance", type=click.FloatRange(0, 1), default=0.05, show_default=True,
+@click.option("--tolerance", type=FiniteRange(0, 1), default=0.05, show_default=True,
               help="Relative difference of the means that is put down to the meters.")  # fmt: skip
 @signal_option
 @json_option
@@ -92,11 +96,12 @@ def meters(slow_file: Path, fast_file: Path, tolerance: float, signal: str, as_j
     """Hold two meters of one load against each other, unit by unit: SLOW_FILE (AC, outlet) and FAST_FILE (DC, chips).
 
     Prints how well differences correlate at the best lag, plain and after the faster meter was smoothed as the slower one is, the
-    ratio of the levels, and what their clocks show. Exits 0 if the levels agree, 10 if they do not or too little overlaps. Whether
-    the two are one load beyond any other run of the same workload takes other runs: `inspectorate review` holds them together.
+    ratio of the levels, and what their clocks show. Exits 0 if the levels agree, 10 if they do not, too little overlaps, a unit has
+    one meter only, or something could not be read. Whether the two are one load beyond any other run of the same workload takes
+    other runs: `inspectorate review` holds them together.
     """
-    slow = {one.name.split("/", 1)[1]: one for one in _series([slow_file], signal)}
-    fast = {one.name.split("/", 1)[1]: one for one in _series([fast_file], signal)}
+    (slow, unread), (fast, unread_fast) = _by_unit(slow_file, signal), _by_unit(fast_file, signal)
+    unread += unread_fast
     units = [unit for unit in slow if unit in fast]
     if not units:
         raise InputError(
@@ -104,8 +109,9 @@ def meters(slow_file: Path, fast_file: Path, tolerance: float, signal: str, as_j
         )
     rows = [_pair_row(unit, slow[unit], fast[unit]) for unit in units]
     agree = [isinstance(row["ratio"], float) and 1 - tolerance <= row["ratio"] <= 1.25 + tolerance for row in rows]
+    alone = sorted(set(slow) ^ set(fast))
     if as_json:
-        print_json({"units": rows, "agree": agree, "alone": sorted(set(slow) ^ set(fast))})
+        print_json({"units": rows, "agree": agree, "alone": alone, "unread": unread})
     else:
         table = Table("unit", box=None)
         columns = (
@@ -123,7 +129,11 @@ def meters(slow_file: Path, fast_file: Path, tolerance: float, signal: str, as_j
             table.add_row(str(row["unit"]), *(_text(row[name]) for name in columns))
         Console(highlight=False).print(table)
         click.echo(f"the levels of {sum(agree)} of {len(rows)} units agree")
-    if not all(agree):
+        if alone:
+            more = f" and {len(alone) - SHOWN_MAX} more" if len(alone) > SHOWN_MAX else ""
+            click.echo(f"with one meter only: {', '.join(alone[:SHOWN_MAX])}{more}")
+        _print_unread(unread)
+    if alone or unread or not all(agree):
         raise click.exceptions.Exit(EXIT_INCONCLUSIVE)
 
 
@@ -142,34 +152,54 @@ def _pair_row(unit: str, slow: Series, fast: Series) -> dict[str, object]:
     }
 
 
-def _series(files: Sequence[Path], signal: str) -> list[Series]:
-    """One series per file and unit, named FILE/UNIT. Raises `InputError` where the signal is not there."""
-    found = []
+def _by_unit(path: Path, signal: str) -> tuple[dict[str, Series], list[str]]:
+    series, unread = _series([path], signal)
+    return {one.name.split("/", 1)[1]: one for one in series}, unread
+
+
+def _series(files: Sequence[Path], signal: str, *, prefix: str = "") -> tuple[list[Series], list[str]]:
+    """One series per file and unit, named FILE/UNIT, and what was not read. Raises `InputError` where the signal is not there."""
+    found, unread = [], []
     for number, path in enumerate(files):
-        samples = _read(path)
+        report = ReadReport()
+        samples = _read(path, report)
         if signal not in samples.signals:
             raise InputError(
                 f"has no {signal}", where=str(path), remedy=f"it has {', '.join(samples.signals) or 'no signal'}"
             )
+        unread += [
+            f"{path}: {count:,} {reason.value}"
+            for reason, count in sorted(report.unread.items())
+            if reason is not Unread.NOT_A_NUMBER  # a chip without a quantity
+        ]
         values = samples.values[:, samples.signals.index(signal)]
         name = path.stem if sum(other.stem == path.stem for other in files) == 1 else f"{path.stem}-{number + 1}"
         for i, unit in enumerate(samples.units):
             mine = samples.unit == i
             there = mine & np.isfinite(values)
             if there.any():
-                found.append(ordered(f"{name}/{unit}", samples.time_ns[there], values[there]))
+                found.append(ordered(f"{prefix}{name}/{unit}", samples.time_ns[there], values[there]))
+            else:
+                unread.append(f"{path}: no value of {signal} of {unit}")
     if not found:
         raise InputError(f"holds no value of {signal}", where=str(files[0]))
-    return found
+    return found, unread
 
 
-def _read(path: Path) -> Samples:
+def _read(path: Path, report: ReadReport) -> Samples:
     if path.suffix != ".parquet":
-        return read_smi(read_bounded(path, FILE_BYTES_MAX), zone=UTC, report=ReadReport())
+        return read_smi(read_bounded(path, FILE_BYTES_MAX), zone=UTC, report=report, where=str(path))
     try:
         return read_table(path)
     except OSError as fault:
         raise InputError(f"cannot be read: {fault.strerror or fault}", where=str(path)) from None
+
+
+def _print_unread(unread: Sequence[str]) -> None:
+    for text in unread[:SHOWN_MAX]:
+        click.echo(f"not read: {text}")
+    if len(unread) > SHOWN_MAX:
+        click.echo(f"and {len(unread) - SHOWN_MAX} more that were not read")
 
 
 def _print_findings(series: list[Series], findings: list[SeriesFinding], groups: tuple[tuple[str, ...], ...]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import numpy as np
 
-from inspectorate.cli.options import EXISTING, anchors_option, json_option, print_json
+from inspectorate.cli.options import EXISTING, FiniteRange, anchors_option, json_option, print_json
 from inspectorate.errors import InputError
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.workloads.appraise.enrolled import Bench, bench_of, features_of, hidden_within
@@ -49,7 +49,8 @@ class UnitSaid:
     "--telemetry", required=True, type=EXISTING, help="A Parquet table: time_ns, unit, one column per signal."
 )
 @click.option("--claimed", help="The workload that it is said to be; needed if several are enrolled.")
-@click.option("--rate", default=1 / 24, show_default="1/24", help="False alarms per device-hour that are allowed.")
+@click.option("--rate", type=FiniteRange(min=0, min_open=True), default=1 / 24, show_default="1/24",
+              help="False alarms per device-hour that are allowed.")  # fmt: skip
 @anchors_option
 @json_option
 def appraise(**options: Any) -> None:
@@ -72,7 +73,7 @@ def appraise(**options: Any) -> None:
         print_json(_as_json(claimed, limit, units, shape))
     else:
         click.echo("\n".join(_lines(claimed, limit, units, shape, short=short)))
-    if short or any(one.deviating or one.not_observed for one in units):
+    if short or not units or any(one.deviating or one.not_observed or one.largest is None for one in units):
         raise SystemExit(10)
 
 

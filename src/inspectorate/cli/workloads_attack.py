@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from inspectorate.cli.options import is_terminal, json_option, print_json
+from inspectorate.cli.options import FiniteRange, is_terminal, json_option, print_json
 from inspectorate.worlds.disguises import DISGUISES, SEEN_BY
 from inspectorate.worlds.disguises_attack import (
     SLOWDOWN_TARGET,
@@ -53,13 +53,13 @@ class _Part:
 @click.option(
     "--world", type=click.IntRange(min=0), help="Seed of simulated machines, instead of recordings or beside them."
 )
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=1 / 24, show_default="1/24",
+@click.option("--rate", type=FiniteRange(min=0, min_open=True), default=1 / 24, show_default="1/24",
               help="Agreed false alarms per device-hour.")  # fmt: skip
-@click.option("--observed", "observed_s", type=click.FloatRange(min=120, max=86_400), default=600.0, show_default=True,
+@click.option("--observed", "observed_s", type=FiniteRange(min=120, max=86_400), default=600.0, show_default=True,
               help="Seconds that the verifier observes.")  # fmt: skip
 @click.option("--runs", type=click.IntRange(min=1, max=1000), default=5, show_default=True,
               help="Training runs of each hidden workload.")  # fmt: skip
-@click.option("--exponent", type=click.FloatRange(min=1, max=4), default=EXPONENT, show_default=True,
+@click.option("--exponent", type=FiniteRange(min=1, max=4), default=EXPONENT, show_default=True,
               help="Dynamic power goes with this power of the clock.")  # fmt: skip
 @click.option(
     "--only", type=click.Choice(list(DISGUISES)), multiple=True, help="These disguises, beside the undisguised."

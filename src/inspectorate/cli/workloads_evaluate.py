@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from inspectorate.cli.options import EXISTING, EXISTING_FILE, NEW_PATH, json_option, print_json, write_text
+from inspectorate.cli.options import EXISTING, EXISTING_FILE, NEW_PATH, FiniteRange, json_option, print_json, write_text
 from inspectorate.errors import InputError
 from inspectorate.mechanisms.workloads.evaluate import questions, questions_alarm, questions_claims
 from inspectorate.mechanisms.workloads.evaluate.detectors import NAMES, QUICK, Detector, choose
@@ -31,7 +31,7 @@ from inspectorate.report.evaluation_page import evaluation_page
 
 HELD_OUT = ("run", "session", "submitter", "hardware", "workload", "family")
 QUESTIONS = ("identify", "false-alarms", "substitution", "claims", "novelty", "kinds")
-_POSITIVE = click.FloatRange(min=0, min_open=True)
+_POSITIVE = FiniteRange(min=0, min_open=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from inspectorate.cli.options import NEW_PATH, write_text
+from inspectorate.cli.options import NEW_PATH, FiniteRange, write_text
 from inspectorate.worlds.interviews import Plan, Preparation, group
 from inspectorate.worlds.interviews_site import CoverUp
 
@@ -21,7 +21,7 @@ from inspectorate.worlds.interviews_site import CoverUp
     "--matters", type=click.IntRange(20, 200), default=20, show_default=True, help="Topics that are asked about."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("--noise", type=click.FloatRange(0, 10, min_open=True), default=1.0, show_default=True,
+@click.option("--noise", type=FiniteRange(0, 10, min_open=True), default=1.0, show_default=True,
               help="Errors of memory, of those of the reference model.")  # fmt: skip
 @click.option(
     "--cover-up", type=click.Choice([one.name.lower().replace("_", "-") for one in CoverUp]), help="Honest without it."

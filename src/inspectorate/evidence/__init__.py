@@ -17,7 +17,7 @@
 Trust anchors come from the reviewer's side only. Ledger proofs are opaque bytes here; `review.py` verifies them.
 """
 
-from inspectorate.evidence.bundle import Bundle, Memory, bundle_contents, write_bundle
+from inspectorate.evidence.bundle import Bundle, Memory, bundle_contents, check_new, write_bundle
 from inspectorate.evidence.custody import (
     AccessLogged,
     AccessStep,
@@ -89,12 +89,13 @@ from inspectorate.evidence.observed import (
     WindowUsed,
 )
 from inspectorate.evidence.predicate import Inspection, Origin, Report
-from inspectorate.evidence.problems import INVALIDATING, Problem, ProblemKind, RejectedEvidence
+from inspectorate.evidence.problems import INCOMPLETE, INVALIDATING, Problem, ProblemKind, RejectedEvidence
 from inspectorate.evidence.receive import Evidence, read_statements, receive
 from inspectorate.evidence.statement import Statement, make_statement
 from inspectorate.evidence.stream import Segment, Stream, order_segments
 
 __all__ = [
+    "INCOMPLETE",
     "INVALIDATING",
     "AccessLogged",
     "AccessStep",
@@ -177,6 +178,7 @@ __all__ = [
     "WorkKind",
     "WorkloadEnrolled",
     "bundle_contents",
+    "check_new",
     "make_statement",
     "order_segments",
     "read_statements",

@@ -250,10 +250,17 @@ def bundle_contents(
     return {MANIFEST: sign_statement(statement, key), **contents}
 
 
-def write_bundle(contents: Mapping[str, bytes], path: Path) -> None:
-    """Write a bundle as a folder, or as an archive if the path ends in `.tar`. Refuses to overwrite."""
+def check_new(path: Path) -> None:
+    """Raises `InputError` where a bundle cannot be written: something is there, or an archive's folder is not."""
     if path.exists():
         raise InputError("is there already", where=str(path), remedy="name a new place")
+    if path.suffix == ".tar" and not path.parent.is_dir():
+        raise InputError("its folder is not there", where=str(path), remedy="make the folder first")
+
+
+def write_bundle(contents: Mapping[str, bytes], path: Path) -> None:
+    """Write a bundle as a folder, or as an archive if the path ends in `.tar`. Refuses to overwrite."""
+    check_new(path)
     try:
         if path.suffix == ".tar":
             with path.open("xb") as file:

@@ -54,6 +54,18 @@ INVALIDATING = frozenset(
 )
 """Problems that somebody made: evidence that cannot be trusted, as against evidence that is not there."""
 
+INCOMPLETE = frozenset(
+    {
+        ProblemKind.TRUNCATED,
+        ProblemKind.MISSING,
+        ProblemKind.UNDECLARED,
+        ProblemKind.WITHHELD,
+        ProblemKind.UNREADABLE,
+    }
+)
+"""Problems by which something of the period was not looked at, whatever it would have said. What merely came twice, or speaks
+of another time, is neither."""
+
 
 class Problem(Record):
     """One thing that is wrong with one piece of evidence."""

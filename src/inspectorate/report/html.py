@@ -192,7 +192,10 @@ def _panel_group(finding: Finding, found: Sequence[tuple[str, Series]], period: 
     shown = ordered[:PANELS_MAX]
     all_series = [series for _, series in shown]
     range_s = (period.start.timestamp(), period.end.timestamp())
-    scale = plots.shared_scale(all_series)
+    scales = {
+        unit: plots.shared_scale([series for series in all_series if series.unit == unit])
+        for unit in {series.unit for series in all_series}
+    }
     limits = {words.rate(s.limit, words.visible(s.unit)) for s in all_series if s.limit is not None}
     pooled = max(series.pooled for series in all_series)
     notes = [f"Each point is the highest of up to {pooled} rows."] if pooled > 1 else []
@@ -204,7 +207,8 @@ def _panel_group(finding: Finding, found: Sequence[tuple[str, Series]], period: 
         limit=limits.pop() if len(limits) == 1 else "",
         note=" ".join(notes),
         panels=tuple(
-            _panel(pods, series, range_s, scale, f"{prefix}-{place}") for place, (pods, series) in enumerate(shown)
+            _panel(pods, series, range_s, scales[series.unit], f"{prefix}-{place}")
+            for place, (pods, series) in enumerate(shown)
         ),
         banded=any(bool((c.upper > c.lower * 1.03).any()) for s in all_series for c in s.channels),
         unobserved=any(bool(series.unobserved.any()) for series in all_series),

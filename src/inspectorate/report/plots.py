@@ -44,14 +44,15 @@ def traffic_panel(
 ) -> str:
     """One pod's traffic, one row per channel, on a logarithmic scale from `scale[0]` to `scale[1]`."""
     count = len(series.channels)
-    figure = _figure(352, 26 + 78 * count)
-    axes = [figure.add_axes(_box(figure, left=60, right=18, top=8 + 78 * row, height=62)) for row in range(count)]
+    figure = _figure(352, 36 + 84 * count)
+    left = max(60.0, 10 + 6.4 * max(len(label) for _, label in _decade_labels(scale, series.unit)))
+    axes = [figure.add_axes(_box(figure, left=left, right=18, top=18 + 84 * row, height=60)) for row in range(count)]
     for axis, channel in zip(axes, series.channels, strict=True):
         _draw_channel(axis, channel, series, scale)
         axis.set_xlim(*range_s)
         _decades(axis, scale, series.unit)
         _time_axis(axis, range_s, ticks_max=4, labels=axis is axes[-1])
-        axis.text(0.012, 0.94, channel.name.replace("_", " "), transform=axis.transAxes, va="top", ha="left",
+        axis.text(0, 1.02, channel.name.replace("_", " "), transform=axis.transAxes, va="bottom", ha="left",
                   color=COLOURS["ink"], fontsize=FONT, parse_math=False)  # fmt: skip
     return figure_svg(figure, label=label, prefix=prefix)
 
@@ -212,11 +213,16 @@ def _ticks(axis: object, places: Sequence[float], labels: Sequence[str]) -> None
     axis.set_minor_locator(NullLocator())  # type: ignore[attr-defined]
 
 
-def _decades(axis: Axes, scale: tuple[float, float], unit: str) -> None:
+def _decade_labels(scale: tuple[float, float], unit: str) -> list[tuple[float, str]]:
+    """Powers of ten on a scale, at most four of them, and how each is written."""
     low, high = round(math.log10(scale[0])), round(math.log10(scale[1]))
     step = max(1, -(-(high - low) // 3))
-    exponents = list(range(low, high + 1, step))
-    _ticks(axis.yaxis, [10.0**e for e in exponents], [words.rate(10.0**e, unit) for e in exponents])
+    return [(10.0**exponent, words.rate(10.0**exponent, unit)) for exponent in range(low, high + 1, step)]
+
+
+def _decades(axis: Axes, scale: tuple[float, float], unit: str) -> None:
+    places, labels = zip(*_decade_labels(scale, unit), strict=True)
+    _ticks(axis.yaxis, places, labels)
     axis.yaxis.grid(visible=True, color=COLOURS["line"], linewidth=0.5)
     axis.set_axisbelow(True)
     _frame(axis, "bottom")

@@ -202,9 +202,10 @@ def span(period: Period) -> str:
 
 
 def clock_span(period: Period, within: Period) -> str:
-    """A period in UTC, without the date if all of `within` lies on one day."""
-    one_day = within.start.astimezone(UTC).date() == within.end.astimezone(UTC).date()
-    return f"{period.start:%H:%M:%S} – {period.end:%H:%M:%S} UTC" if one_day else span(period)
+    """A period in UTC, without the date if it lies with all of `within` on one day."""
+    start, end = period.start.astimezone(UTC), period.end.astimezone(UTC)
+    days = {time.astimezone(UTC).date() for time in (within.start, within.end, start, end)}
+    return f"{start:%H:%M:%S} – {end:%H:%M:%S} UTC" if len(days) == 1 else span(period)
 
 
 def duration(seconds: float) -> str:

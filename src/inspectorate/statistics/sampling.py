@@ -115,10 +115,15 @@ def dirty_share_upper_simple(sampled: int, miss_probability: float) -> float:
 
 
 def sample_size_for_share(share_max: float, miss_probability: float) -> int:
-    """The smallest clean sample that bounds the dirty share by `share_max`: the inverse of `dirty_share_upper`."""
+    """The smallest clean sample that bounds the dirty share by `share_max`: the inverse of `dirty_share_upper`.
+
+    Raises `ValueError` where it would exceed `POPULATION_MAX`.
+    """
     share = checked_probability("the dirty share", share_max)
     beta = checked_probability("the miss probability", miss_probability)
     size = max(1, math.ceil(math.log(beta) / math.log1p(-share)))
+    if size > POPULATION_MAX:
+        raise ValueError(f"a dirty share of {share:g} takes a sample of more than {POPULATION_MAX}")
     # The ceiling of a quotient that rounding moved across a whole number may be one too low or one too high.
     while dirty_share_upper(size, beta) > share:
         size += 1

@@ -17,7 +17,7 @@ from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import PacketsReplayed, ReplayMethod
 from inspectorate.evidence.act import Act, Who
 from inspectorate.mechanisms.inspection.challenge.opening import Asked, Opened
-from inspectorate.mechanisms.inspection.rerun.measure import Again
+from inspectorate.mechanisms.inspection.rerun.measure import ENCLOSURE, Again
 from inspectorate.mechanisms.inspection.rerun.program import Program
 from inspectorate.mechanisms.inspection.rerun.replay import TrainingReplayer
 from inspectorate.mechanisms.inspection.results import PacketResult, ReplayReport, Tolerance
@@ -74,6 +74,8 @@ def _answers(
     header = reader.header
     if not isinstance(header, InferenceHeader):
         return None
+    if means.program is not None:
+        raise InputError("answers were drawn, and a program is for training", where="--program", remedy="leave it out")
     if means.model is None:
         raise InputError("answers are run again with the declared model", where="--model", remedy="name its folder")
     replayer = InferenceReplayer(
@@ -94,11 +96,21 @@ def _training(
 ) -> tuple[Stack, tuple[PacketResult, ...]]:
     if means.program is None or means.stack is None:
         raise InputError("training is run again with its program", where="--program", remedy="name its file")
+    if means.model is not None:
+        raise InputError("training was drawn, and a model is for answers", where="--model", remedy="leave it out")
+    if means.program.digest != reader.header.code:
+        # Nothing is stated of the prover because the verifier named another file.
+        raise InputError(
+            f"is the program {means.program.digest[:19]}…, and the run was committed to as {reader.header.code[:19]}…",
+            where="--program",
+            remedy="name the program of the run",
+        )
+    enclosure = ENCLOSURE.model_copy(update={"seconds": means.bounds.seconds})
     replayer = TrainingReplayer(
         folder=reader,
         packets=shown,
         program=means.program,
-        again=Again(stack=means.stack),
+        again=Again(stack=means.stack, enclosure=enclosure),
         tolerance=means.tolerance,
         code=means.code,
     )

@@ -24,7 +24,7 @@ from inspectorate.quantities import Positive
 CONFIG_BYTES_MAX = 64 * 1024
 ARGUMENTS_MAX = 64
 
-PathText = Annotated[str, Field(min_length=1, max_length=1000)]
+PathText = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
 
 
 class Address(Record):

@@ -56,6 +56,8 @@ async def listening(path: Path, handler: Handler) -> AsyncIterator[None]:
         writer.close()
 
     try:
+        if path.exists() and not path.is_socket():
+            raise EnvironmentError_("is there, and is no socket", where=str(path), remedy="name another place")
         path.unlink(missing_ok=True)
         mask = os.umask(0o177)
         try:

@@ -139,6 +139,19 @@ def check_list(
     return listed, found
 
 
+def check_lists(
+    statements: Sequence[VerifiedStatement], *, payload: Callable[[str], bytes]
+) -> tuple[dict[str, int], dict[str, list[Found]]]:
+    """The first packet of the list of each commitment, as far as it can be read, and what is wrong with it, by the commitment."""
+    firsts: dict[str, int] = {}
+    faults: dict[str, list[Found]] = {}
+    for statement in statements:
+        listed, faults[statement.digest] = check_list(statement, payload=payload)
+        if listed is not None:
+            firsts[statement.digest] = listed.first
+    return firsts, faults
+
+
 def _list_faults(commitment: WorkCommitted, listed: PacketList) -> Iterator[str]:
     if (listed.run, listed.sequence) != (commitment.run, commitment.sequence):
         yield "the list is of another run or stretch"

@@ -261,8 +261,8 @@ def watch(job: dict[str, Any]) -> None:
         else:
             start(job)
         ended = "by itself"
-    except SystemExit:
-        ended = "by itself"
+    except SystemExit as left:
+        ended = "by itself" if left.code is None or left.code == 0 else "by itself, with a failure"
     finally:
         sys.settrace(None)
         events.on = False

@@ -33,6 +33,7 @@ from inspectorate.mechanisms.inspection.code.snapshot import Snapshot, unpack
 from inspectorate.mechanisms.inspection.code.types import PARAMETERS_CHANGE, Doubt, Pointer, Review
 from inspectorate.quantities import Positive
 
+BY_ITSELF = "by itself"
 PROBE = "inspectorate.mechanisms.inspection.code.probe"
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Words = Annotated[str, Field(max_length=400)]
@@ -114,8 +115,12 @@ class RunReport(Record):
 
     @property
     def parameters_changed(self) -> int | None:
-        """How many parameters the run reports as changed; none where there is no report."""
-        return None if self.seen is None or not self.seen.torch else sum(c.is_parameter for c in self.seen.changed)
+        """How many parameters the run reports as changed; none where that cannot be told: no report, or no change in a run that
+        was cut off or failed, as for want of an argument."""
+        if self.seen is None or not self.seen.torch:
+            return None
+        changed = sum(c.is_parameter for c in self.seen.changed)
+        return changed if changed or self.seen.ended == BY_ITSELF else None
 
 
 def run_entry(

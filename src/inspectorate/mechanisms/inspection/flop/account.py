@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from inspectorate.canonical import Identifier, Record
+from inspectorate.canonical import Identifier, Record, first_fault
+from inspectorate.errors import InputError
 from inspectorate.keys import Holder
 from inspectorate.mechanisms.inspection.flop.facts import Facts, Replayed, Terms, Traced
 from inspectorate.mechanisms.inspection.flop.implied import by_energy, by_energy_if_training, by_time
@@ -65,7 +66,17 @@ class FlopAccount(Record):
 
 
 def make_account(claim: str, run: str, facts: Facts, terms: Terms) -> FlopAccount:
-    """The account that these facts give."""
+    """The account that these facts give. Raises `InputError` on figures so large that they give no range."""
+    try:
+        return _account(claim, run, facts, terms)
+    except (ValidationError, OverflowError) as fault:
+        why = first_fault(fault) if isinstance(fault, ValidationError) else str(fault)
+        raise InputError(
+            f"the facts give no account: {why}", where=f"run {run}", remedy="correct their figures"
+        ) from None
+
+
+def _account(claim: str, run: str, facts: Facts, terms: Terms) -> FlopAccount:
     sources = sources_of(facts, terms)
     best = min(facts.traces, key=lambda one: one.by is Holder.PROVER, default=None)
     return FlopAccount(

@@ -80,6 +80,8 @@ class Facts(Record):
                 raise ValueError(f"a {what} stands twice")
         if any(one.joules_max < one.joules_min for one in self.energy):
             raise ValueError("joules_max is below joules_min")
+        if any(one.high is not None and one.high < one.low for one in self.metered):
+            raise ValueError("the high of a meter is below its low")
         return self
 
 

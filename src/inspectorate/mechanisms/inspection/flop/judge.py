@@ -14,7 +14,7 @@ from enum import StrEnum
 from inspectorate.agreement import AccountedFlop, Agreement
 from inspectorate.canonical import digest_of, parse_canonical
 from inspectorate.declaration import ChipGroup, Declaration
-from inspectorate.errors import EvidenceError
+from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import FlopAccounted, Origin
 from inspectorate.evidence.statement import Statement, make_statement
 from inspectorate.mechanisms.inspection.flop.account import FlopAccount, make_account
@@ -106,7 +106,10 @@ def check_account(
         return (AccountProblem(kind=ProblemKind.MALFORMED, text=str(fault)),)
     terms = Terms.of(agreement, disagreement_share_max=clause.disagreement_share_max, sources_min=clause.sources_min)
     found = _statement(predicate, account) + _terms(account, terms) + _claim(account, declaration)
-    again = make_account(account.claim, account.run, account.facts, terms)
+    try:
+        again = make_account(account.claim, account.run, account.facts, terms)
+    except InputError as fault:
+        return (*found, AccountProblem(kind=ProblemKind.MALFORMED, text=str(fault)))
     if not found and not _same(again.model_dump(mode="json"), account.model_dump(mode="json")):
         found.append(
             AccountProblem(kind=ProblemKind.NOT_AS_COMPUTED, text="its facts give other sources, or another range")

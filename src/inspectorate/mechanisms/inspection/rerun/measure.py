@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from inspectorate.apart import Enclosure
-from inspectorate.errors import InspectorateError
+from inspectorate.errors import EvidenceError, InspectorateError
 from inspectorate.mechanisms.inspection.rerun.jobs import (
     JUDGE,
     RUNNER,
@@ -214,5 +214,7 @@ def _laid(folder: FolderReader, digest: str, scratch: Path) -> FileOfTensors:
     if not target.exists():
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file, target.open("xb") as copy:
+            if (size := os.fstat(descriptor).st_size) > MEMORY_BYTES:
+                raise EvidenceError(f"has {size} bytes, and {MEMORY_BYTES} are read at most", where=str(source))
             shutil.copyfileobj(file, copy, 1 << 20)
     return FileOfTensors(path=str(target), digest=digest)

@@ -14,7 +14,8 @@ Two kinds:
   the checkpoint before left it; without one it is seeded by the committed seed and `number`. The file is run only in a process that
   is closed in, and only if it has the digest that the program names.
 
-The `code` of a header is the digest of the program: of the canonical form of a `decoder`, of the snapshot of a `module`.
+The `code` of a header is the digest of the program: of the canonical form of a `decoder`; of a `module` the `code` of its snapshot,
+as claims, enrolments and reviews of code name it.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class ModuleProgram(Record):
 
     kind: Literal["module"] = "module"
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,500}\.py$")]
-    snapshot: Digest
+    snapshot: Digest = Field(description="`code` of the snapshot, as `audit code` prints it")
     source: Digest = Field(description="of the file itself")
 
     @property

@@ -50,7 +50,7 @@ def module_program(code: Path, file: str) -> ModuleProgram:
     if source is None:
         raise InputError("is not in the snapshot of the code", where=file)
     return ModuleProgram.parse(
-        {"kind": "module", "file": file, "snapshot": snapshot.digest, "source": source}, where=file, error=InputError
+        {"kind": "module", "file": file, "snapshot": snapshot.code, "source": source}, where=file, error=InputError
     )
 
 
@@ -59,7 +59,7 @@ def code_fault(program: ModuleProgram, code: Path | None) -> Fault | None:
     if code is None:
         return Fault(Outcome.NOT_RUN, "the code of the program was not given")
     try:
-        found = snapshot_of(folder_files(code), where=str(code), keep=False).digest
+        found = snapshot_of(folder_files(code), where=str(code), keep=False).code
     except InspectorateError as fault:
         return Fault(Outcome.NOT_RUN, f"the code cannot be read: {fault}"[:500])
     if found != program.snapshot:

@@ -16,6 +16,7 @@ that was running ends as failed. Clock and sleep come in as arguments.
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -224,7 +225,10 @@ class Room:
         return tuple(left)
 
     def close(self) -> tuple[Statement, bytes]:
-        """End the session: its statement, to be signed, and its log. Raises `InputError` while an output waits."""
+        """End the session, when what the host agreed to has left: its statement, to be signed, and its log.
+
+        Raises `InputError` while an output waits for the host.
+        """
         found = self.report
         if found.pending is not None:
             raise InputError("an output waits for the host", where=str(self._path), remedy="the host agrees or objects")
@@ -232,6 +236,8 @@ class Room:
             raise InputError("a job is running", where=str(self._path))
         edge = found.edge(found.slot(self._around.clock()) + 1)
         self._around.wait_until(edge)
+        with contextlib.suppress(InputError):  # a full log holds no more than its end
+            self.release()
         self._write(Closed(bits_out=found.bits_out, inputs=len(found.inputs)), last=True, at=edge)
         return closed_statement(self._bytes())
 

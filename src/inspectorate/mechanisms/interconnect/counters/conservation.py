@@ -96,7 +96,12 @@ class NodeBalance:
         return float((np.abs(self.net)[self.unbalanced] / seconds).mean())
 
     def explanation(self) -> str:
-        """The imbalance in words."""
+        """What was found in words, and which ports speak against it."""
+        named = [f"declared without readings: {', '.join(self.missing[:4])}"] if self.missing else []
+        named += [f"suspect: {', '.join(self.suspects[:4])}"] if self.suspects else []
+        return "; ".join([self._found(), *named])
+
+    def _found(self) -> str:
         if self.verdict is Balance.NOT_ASKED:
             return f"{self.node}: readings of all ports cover too little time to compare in and out"
         if self.verdict is Balance.BALANCED:
@@ -108,12 +113,9 @@ class NodeBalance:
             if self.one_port_fits
             else "more than one port is needed"
         )
-        named = [f"declared without readings: {', '.join(self.missing[:4])}"] if self.missing else []
-        named += [f"suspect: {', '.join(self.suspects[:4])}"] if self.suspects else []
         return (
             f"{self.node}: in {int(self.unbalanced.sum())} of {len(self.net)} windows in and out differ, by "
             f"{self.net_bytes_per_s:,.0f} B/s on average; in sum {abs(surplus):,.0f} bytes {way}; {what}"
-            + "".join(f"; {text}" for text in named)
         )
 
 

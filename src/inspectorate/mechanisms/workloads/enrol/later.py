@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inspectorate.evidence import INVALIDATING, Stream, order_segments
+from inspectorate.mechanisms.workloads.enrol import reference
 from inspectorate.mechanisms.workloads.enrol.drift import stretches_of
 from inspectorate.mechanisms.workloads.enrol.profile import Profile, profile_of
 from inspectorate.mechanisms.workloads.enrol.recording import MeterSpool, RunRefused, decode, unheard
@@ -38,7 +39,8 @@ def later_stretches(
     samples, _ = decode(Stream(sensor=spool.meter, segments=segments), spool.payload, where)
     found: list[tuple[Period, Profile]] = []
     skipped: list[str] = []
-    for stretch in stretches_of(wanted, runs):
+    stretches = stretches_of(wanted, runs)
+    for stretch in stretches:
         kept = cut(samples, stretch, units=plan.units, signals=plan.signals)
         mine = [one for one in segments if one.period.overlaps(stretch)]
         faults = unheard(mine, stretch, plan.silence_s_max) + silences(kept, plan, stretch)
@@ -50,4 +52,6 @@ def later_stretches(
             found.append((stretch, profile_of(str(stretch), frame, window_s=plan.terms.window_s)))
     if len(skipped) > SKIPPED_SHOWN_MAX:
         skipped = [*skipped[:SKIPPED_SHOWN_MAX], f"and {len(skipped) - SKIPPED_SHOWN_MAX} more"]
+    if len(stretches) == reference.DRIFT_STRETCHES_MAX and stretches[-1].end < wanted.end:
+        skipped.append(f"all after {stretches[-1].end.isoformat()}: more than {len(stretches):,} stretches at once")
     return found, skipped

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import yaml
 from pydantic import Field, ValidationError
 
-from inspectorate.canonical import Record, Text
+from inspectorate.canonical import Record, Text, first_fault
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.files import read_bounded
+from inspectorate.keys import read_yaml
 from inspectorate.mechanisms.workloads.evaluate.load_mlperf import Selection
 from inspectorate.mechanisms.workloads.evaluate.logs import files_below
 from inspectorate.mechanisms.workloads.evaluate.reference import FILE_BYTES_MAX, RUNS_MAX, TIMES_MAX
@@ -187,9 +187,9 @@ def read_labelled(
 ) -> tuple[tuple[Run, ...], Dropped]:
     """Our own tables and `nvidia-smi` logs beside a file of labels. Raises `InputError`."""
     try:
-        given = LabelFile.model_validate(yaml.safe_load(read_bounded(labels_path, FILE_BYTES_MAX)))
-    except (yaml.YAMLError, ValidationError, RecursionError) as fault:
-        raise InputError(f"is no file of labels: {str(fault)[:300]}", where=str(labels_path)) from None
+        given = LabelFile.model_validate(read_yaml(labels_path, bytes_max=FILE_BYTES_MAX))
+    except ValidationError as fault:
+        raise InputError(f"is no file of labels: {first_fault(fault)}", where=str(labels_path)) from None
     folder = labels_path.parent.resolve()
     found: list[Run] = []
     dropped = Dropped()
@@ -215,4 +215,4 @@ def _labelled(labels: Labels, path: Path) -> tuple[Samples, Labels]:
 def _read(path: Path) -> Samples:
     if path.suffix == ".parquet":
         return read_table(path)
-    return read_smi(read_bounded(path, FILE_BYTES_MAX), zone=UTC, report=ReadReport())
+    return read_smi(read_bounded(path, FILE_BYTES_MAX), zone=UTC, report=ReadReport(), where=str(path))

@@ -49,31 +49,37 @@ class _Header:
 
 
 def read_smi(
-    data: bytes, *, zone: tzinfo, report: ReadReport, node: str = "", columns: Sequence[str] | None = None
+    data: bytes,
+    *,
+    zone: tzinfo,
+    report: ReadReport,
+    node: str = "",
+    columns: Sequence[str] | None = None,
+    where: str = "nvidia-smi log",
 ) -> Samples:
     """The samples of a log (rules in the module's docstring). Raises `EvidenceError` on what is no such log."""
     text = data.decode("utf-8", errors="replace")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = data.decode("utf-16", errors="replace")  # what a Windows shell makes of it
-    header = _header(columns) if columns is not None else None
+    header = _header(columns, where) if columns is not None else None
     rows: list[tuple[int, str, dict[str, float]]] = []
     for fields in csv.reader(_lines(text, report), skipinitialspace=True):
         if not any(field.strip() for field in fields):
             continue
-        found = _header(fields) if "timestamp" in (field.strip().lower() for field in fields) else None
+        found = _header(fields, where) if "timestamp" in (field.strip().lower() for field in fields) else None
         if found is not None:
             header = found
             continue
         report.entries += 1
         if header is None:
             raise EvidenceError(
-                "no header names the columns", where="nvidia-smi log", remedy="log with a header, or name the columns"
+                "no header names the columns", where=where, remedy="log with a header, or name the columns"
             )
         row = _row(fields, header, (zone, node), report)
         if row is not None:
             rows.append(row)
         if len(rows) > CSV_ROWS_MAX:
-            raise EvidenceError(f"more than {CSV_ROWS_MAX} rows", where="nvidia-smi log")
+            raise EvidenceError(f"more than {CSV_ROWS_MAX} rows", where=where)
     return samples_of_rows(rows)
 
 
@@ -103,7 +109,7 @@ def _lines(text: str, report: ReadReport) -> io.StringIO:
     return io.StringIO("\n".join(short).replace('"', ""))
 
 
-def _header(fields: Sequence[str]) -> _Header:
+def _header(fields: Sequence[str], where: str) -> _Header:
     """What a header says. Raises `EvidenceError` where it names no time, no unit or no signal."""
     names = [re.sub(r"\s*\[[^\]]*\]\s*", "", field).strip().lower() for field in fields]
     unit = next((name for name in UNITS_OF_CHIPS if name in names), None)
@@ -115,7 +121,7 @@ def _header(fields: Sequence[str]) -> _Header:
     if "timestamp" not in names or unit is None or not values:
         raise EvidenceError(
             f"it does not say when, what or of which chip: {', '.join(names)[:200]}",
-            where="nvidia-smi log",
+            where=where,
             remedy="query timestamp, uuid or index, and for instance power.draw",
         )
     return _Header(

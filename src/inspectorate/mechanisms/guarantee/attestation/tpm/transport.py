@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import stat
 from typing import Protocol
 
 from inspectorate.errors import EnvironmentError_, InputError
@@ -50,6 +51,11 @@ class _CharacterDevice:
             raise EnvironmentError_(
                 f"the TPM cannot be opened: {fault.strerror}", where=path, remedy="name the device of a TPM 2.0"
             ) from None
+        if not stat.S_ISCHR(os.fstat(self._descriptor).st_mode):  # a command would be written over a file
+            os.close(self._descriptor)
+            raise InputError(
+                "is no device of a TPM", where=path, remedy="write swtpm:HOST:PORT or the path of a device"
+            )
 
     def exchange(self, command: bytes) -> bytes:
         try:
