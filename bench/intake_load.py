@@ -192,7 +192,8 @@ class Sender:
 
     def _note(self, number: int, came: bytes, taken_s: float, *, slow: bool) -> bool:
         outcome = self._outcome
-        if not came.startswith(b"HTTP/1.1 200 "):
+        # What is shorter than an answer was cut off by the kill, and whoever sent asks again. If all are short, nobody is answered.
+        if not came.startswith(b"HTTP/1.1 200 ") or len(came) < ANSWER_BYTES:
             if came.startswith(b"HTTP/1.1 503 "):
                 outcome.busy += 1
             else:

@@ -58,12 +58,16 @@ def test_levels_and_questions(ruleset: Path) -> None:
     assert json.loads(run(str(ruleset), "--every", "86400", "--json"))["level"] == 0
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--bits", "10"], ["--every", "0"], ["--every", "nan"], ["--bits", "-1"]], ids=str
-)
+@pytest.mark.parametrize("arguments", [["--bits", "10"], ["--every", "0"]], ids=str)
 def test_what_no_outlet_can_keep_is_refused(ruleset: Path, arguments: list[str]) -> None:
     with pytest.raises(InspectorateError):
         run(str(ruleset), *arguments)
+
+
+@pytest.mark.parametrize("arguments", [["--every", "nan"], ["--bits", "-1"]], ids=str)
+def test_what_is_no_period_and_no_budget_is_wrong_use(ruleset: Path, arguments: list[str]) -> None:
+    done = CliRunner().invoke(outlet, [str(ruleset), *arguments])
+    assert done.exit_code == 2, done.output
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"payloadType": "x"}', b"a: &b [*b]"])
