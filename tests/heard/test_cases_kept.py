@@ -25,7 +25,7 @@ from cases_kit import (
 )
 
 from inspectorate.cli.cases_desk import words_from
-from inspectorate.cli.replay_files import printable
+from inspectorate.cli.options import printable
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Closing, Step
 from inspectorate.mechanisms.whistleblowing.cases import reference

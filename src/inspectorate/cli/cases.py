@@ -17,8 +17,7 @@ from inspectorate.cli.cases_desk import DeskFile, done, on_case, on_desk, open_d
 from inspectorate.cli.cases_handing import hand_over, receive
 from inspectorate.cli.cases_leads import close, raise_, reopen, request
 from inspectorate.cli.cases_open import open_
-from inspectorate.cli.options import EXISTING_FILE, print_json
-from inspectorate.cli.replay_files import printable
+from inspectorate.cli.options import EXISTING_FILE, print_json, printable
 from inspectorate.errors import InputError
 from inspectorate.mechanisms.whistleblowing.cases.acts import Claim, Noted
 from inspectorate.mechanisms.whistleblowing.cases.alike import alike as find_alike

@@ -13,8 +13,7 @@ from inspectorate.agreement import Agreement
 from inspectorate.assessment import Lead
 from inspectorate.canonical import Record, digest_of, first_fault, parse_json
 from inspectorate.cli.cases_desk import acted, on_case, open_desk, words_from, yaml_from
-from inspectorate.cli.options import EXISTING_FILE, FiniteRange, now, parse_time, print_json
-from inspectorate.cli.replay_files import printable
+from inspectorate.cli.options import EXISTING_FILE, FiniteRange, now, parse_time, print_json, printable
 from inspectorate.corroboration import TOUCHES, HeardLead, corroborate
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import Activity, HumanSource, Step

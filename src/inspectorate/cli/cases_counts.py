@@ -11,8 +11,7 @@ import click
 
 from inspectorate.canonical import digest_of
 from inspectorate.cli.cases_desk import done, on_desk, open_desk, when
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, now, parse_time, write_text
-from inspectorate.cli.replay_files import printable
+from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, now, parse_time, printable, write_text
 from inspectorate.cli.running import ledger_append
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.files import read_bounded

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from inspectorate.canonical import JSON_BYTES_MAX, Record, parse_json
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, write_text
-from inspectorate.cli.replay_files import print_result, printable
+from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, printable, write_text
+from inspectorate.cli.replay_files import print_result
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence.exchange import read_plain
 from inspectorate.keys import SigningKey

@@ -16,8 +16,18 @@ import click
 from inspectorate.agreement import load_agreement
 from inspectorate.canonical import JSON_BYTES_MAX, parse_json
 from inspectorate.cli.interview_evidence import of_review
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, FiniteRange, json_option, now, print_json, write_text
-from inspectorate.cli.replay_files import Signing, print_result, sign, signing, write_private
+from inspectorate.cli.options import (
+    EXISTING_FILE,
+    NEW_PATH,
+    FiniteRange,
+    json_option,
+    now,
+    print_json,
+    printable,
+    write_private,
+    write_text,
+)
+from inspectorate.cli.replay_files import Signing, print_result, sign, signing
 from inspectorate.declaration import load_declaration
 from inspectorate.errors import InputError
 from inspectorate.evidence import AnswersChecked, Origin
@@ -198,9 +208,4 @@ def lines_of(found: Checked) -> list[str]:
 
 def _voice(one: Voice) -> str:
     known = f", {one.known.value}" if one.known else ""
-    return f"   {one.speaker}{known} [{one.statement}]: “{_printable(one.sentence)}”"
-
-
-def _printable(sentence: str) -> str:
-    """Words from outside on a terminal: no control characters."""
-    return "".join(character if character.isprintable() else " " for character in sentence)
+    return f"   {one.speaker}{known} [{one.statement}]: “{printable(one.sentence)}”"

@@ -13,8 +13,17 @@ import click
 from inspectorate.agreement import load_agreement
 from inspectorate.canonical import digest_of
 from inspectorate.cli.interview_form_files import agreed, bank_of, bank_option, clauses_of, form_argument, frame_of
-from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, anchors_option, json_option, now, parse_time, write_text
-from inspectorate.cli.replay_files import print_result, ranges, write_private
+from inspectorate.cli.options import (
+    EXISTING_FILE,
+    NEW_PATH,
+    anchors_option,
+    json_option,
+    now,
+    parse_time,
+    write_private,
+    write_text,
+)
+from inspectorate.cli.replay_files import print_result, ranges
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import IntervieweesDrawn, Origin, RosterCommitted
 from inspectorate.evidence.exchange import Exchange, read_plain

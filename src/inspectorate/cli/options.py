@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -45,6 +46,8 @@ class Name(click.ParamType[str]):
 
 
 NAME = Name()
+_JOINERS = "\u200c\u200d"
+"""They join letters or keep them apart; Persian and scripts of India cannot be read without."""
 HOURS_MAX = 24.0 * 366
 """Of any time that is allowed for an answer: within a year."""
 EXISTING = click.Path(exists=True, path_type=Path)
@@ -92,3 +95,22 @@ def write_text(path: Path, text: str | bytes) -> None:
 def is_terminal() -> bool:
     """Whether results are read on a terminal."""
     return sys.stdout.isatty()
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a result file that only its owner can read, in place of whatever is there. Raises `EnvironmentError_`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(data)
+    except OSError as fault:
+        raise EnvironmentError_(f"cannot be written: {fault.strerror}", where=str(path)) from None
+
+
+def printable(text: str) -> str:
+    """Words from outside on a terminal: no control characters, and no line that could be taken for one of ours."""
+    lines = ["".join(one if one.isprintable() or one in _JOINERS else f"\\u{ord(one):04x}" for one in line)
+             for line in text.splitlines()]  # fmt: skip
+    return "\n    | ".join(lines)

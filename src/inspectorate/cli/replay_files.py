@@ -23,8 +23,6 @@ from inspectorate.evidence.exchange import Exchange
 from inspectorate.evidence.spool import DiskSpool
 from inspectorate.keys import SigningKey, TrustAnchors
 
-_JOINERS = "\u200c\u200d"
-"""They join letters or keep them apart; Persian and scripts of India cannot be read without."""
 _new_folder = click.Path(file_okay=False, path_type=Path)
 _out = click.option("--out", type=_new_folder, required=True, help="Your folder of statements, which you hand over.")
 _key = click.option("--key", "key_path", type=EXISTING_FILE, required=True, help="Your key.")
@@ -125,31 +123,12 @@ def keep_secret(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Write a result file that only its owner can read, in place of whatever is there. Raises `EnvironmentError_`."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(data)
-    except OSError as fault:
-        raise EnvironmentError_(f"cannot be written: {fault.strerror}", where=str(path)) from None
-
-
 def print_result(as_json: bool, facts: Mapping[str, object], lines: Sequence[str]) -> None:
     """A result for a program or for a person."""
     if as_json:
         print_json(facts)
     else:
         click.echo("\n".join(lines))
-
-
-def printable(text: str) -> str:
-    """Words from outside on a terminal: no control characters, and no line that could be taken for one of ours."""
-    lines = ["".join(one if one.isprintable() or one in _JOINERS else f"\\u{ord(one):04x}" for one in line)
-             for line in text.splitlines()]  # fmt: skip
-    return "\n    | ".join(lines)
 
 
 def ranges(numbers: Sequence[int]) -> str:
