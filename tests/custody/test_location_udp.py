@@ -101,11 +101,8 @@ def test_replayed_answers_are_answers_to_nothing() -> None:
         kept.append(answer(DEVICE, data))
         return [(0, kept[0])]
 
-    assert [one.answered for one in asked_of(does, Plan(pings=3, interval_s=0.02, timeout_s=0.1))] == [
-        True,
-        False,
-        False,
-    ]
+    found = asked_of(does, Plan(pings=3, interval_s=0.02, timeout_s=0.5))
+    assert [one.answered for one in found] == [True, False, False]
 
 
 def test_a_late_answer_is_never_early_for_the_next_question() -> None:
@@ -116,14 +113,14 @@ def test_a_late_answer_is_never_early_for_the_next_question() -> None:
         kept.append(answer(DEVICE, data))
         return [(0, kept[-2])] if len(kept) > 1 else []
 
-    found = asked_of(does, Plan(pings=4, interval_s=0.05, timeout_s=0.1))
+    found = asked_of(does, Plan(pings=4, interval_s=0.05, timeout_s=0.6))
     assert [one.answered for one in found] == [True, True, True, False]
     assert least_ms(found) >= 45, "each is timed from its own question"
 
 
 def test_answers_twice_count_once_and_the_first_time_stands() -> None:
-    found = asked_of(lambda data: [(0, answer(DEVICE, data)), (0.05, answer(DEVICE, data))])
-    assert least_ms(found) < 45
+    found = asked_of(lambda data: [(0, answer(DEVICE, data)), (0.4, answer(DEVICE, data))])
+    assert least_ms(found) < 400
 
 
 def test_no_more_is_answered_than_was_agreed() -> None:
@@ -276,7 +273,7 @@ key, landmark, out, addresses = PublicKey(base64.b64decode(sys.argv[1])), sys.ar
 machine = Machine(steady_ns=time.monotonic_ns, wall_ns=time.time_ns, nonce=lambda: secrets.token_bytes(32))
 for address in addresses:
     host, port = address.split(":")
-    pings = asyncio.run(probe((host, int(port)), key, Plan(pings=8, interval_s=0.02, timeout_s=1.0), machine))
+    pings = asyncio.run(probe((host, int(port)), key, Plan(pings=20, interval_s=0.05, timeout_s=1.0), machine))
     record = RoundTrips(device="beacon-a", landmarks=(OfLandmark(landmark=landmark, pings=pings),))
     open(f"{out}-{port}.json", "wb").write(record.canonical_bytes())
 """
@@ -313,23 +310,26 @@ def test_a_relay_between_namespaces_adds_time_and_never_nearness(spaces: Spaces)
     to = {
         name: [
             device if spaces.netem else spaces.wire(name, 4200, device),
-            spaces.wire(name, 4300, device, extra_ms=4.0),
+            spaces.wire(name, 4300, device, extra_ms=40.0),
         ]
         for name in ("near", "far")
     }
-    found = probed(spaces, to)
     here = Position(latitude_deg=50.0, longitude_deg=8.0)
     known = {
         "near": Landmark(id="near", position=Position(latitude_deg=50.0, longitude_deg=12.0)),
         "far": Landmark(id="far", position=Position(latitude_deg=40.0, longitude_deg=20.0)),
     }
     believed = Believed(landmarks=known, key=DEVICE.public, declared=here)
-    plain, longer = (judge(together([one[way] for one in found.values()]), believed) for way in (0, 1))
-    for name in known:
-        least = 2 * (WAYS_MS["dev"] + WAYS_MS[name]) / 1e3
-        assert least <= plain.least_s[name] < least + 0.05
-        assert longer.least_s[name] >= least + 0.008, "a relay holds both ways"
-    _check(plain, longer)
+    held_s = {name: 2 * (WAYS_MS["dev"] + WAYS_MS[name]) / 1e3 for name in known}
+    for _ in range(3):  # a machine that is busy elsewhere adds time as well: one round of three has to be without
+        found = probed(spaces, to)
+        plain, longer = (judge(together([one[way] for one in found.values()]), believed) for way in (0, 1))
+        for name, least in held_s.items():
+            assert plain.least_s[name] >= least
+            assert longer.least_s[name] >= least + 0.08, "a relay holds both ways"
+        if all(plain.least_s[name] < least + 0.05 for name, least in held_s.items()):
+            return _check(plain, longer)
+    pytest.fail("in none of three rounds did the wire add less than 50 ms to what it holds")
 
 
 def _check(plain: Measured, longer: Measured) -> None:

@@ -188,10 +188,7 @@ def brute_force(question: Question) -> Best:
             choices += 1
             if not all(_fits(one.names, fleet_set, by_name, unseen) for one in some):
                 continue
-            stretch = max(
-                (sum(one.adds[at] for one in some) + max(one.leads[at] for one in some) + hidden[at]) / scenes[at][1]
-                for at in range(len(scenes))
-            )
+            stretch = max((_run(some, at) + hidden[at]) / scenes[at][1] for at in range(len(scenes)))
             best_stretch = stretch if best_stretch is None else min(best_stretch, stretch)
             if stretch <= 1 + 1e-9:
                 bought = set(fleet_set).union(*(one.names for one in some)) - started
@@ -205,8 +202,18 @@ def brute_force(question: Question) -> Best:
 class _Set:
     names: frozenset[str]
     cost: float
-    adds: tuple[float, ...]
+    full: tuple[float, ...]
+    joins: tuple[float, ...]
     leads: tuple[float, ...]
+
+
+def _run(some: tuple[_Set, ...], at: int) -> float:
+    """Every way of counting: each cluster in full, or as if at full rate."""
+    found = []
+    for ways in product((False, True), repeat=len(some)):
+        adds = sum(one.joins[at] if way else one.full[at] for one, way in zip(some, ways, strict=True))
+        found.append(adds + max([one.leads[at] for one, way in zip(some, ways, strict=True) if way] + [0.0]))
+    return min(found)
 
 
 def _roots(by_name: dict[str, Mechanism], name: str) -> set[str]:
@@ -246,7 +253,7 @@ def _cluster_sets(
                 bits[one.kind] = bits.get(one.kind, 0) + times * one.bits_per_day.range[1]
         if not inner <= names or not bounded or any(bits.get(k, 0) > cap for k, cap in question.caps.items()):
             continue
-        adds, leads = [], []
+        full, joins, leads = [], [], []
         for post, _, failed in scenes:
             up = [by_name[n] for n in names if not _roots(by_name, n) & failed]
             now = 0.4 if cluster.hidden_share_now is not None and not failed else 1.0
@@ -254,11 +261,12 @@ def _cluster_sets(
             joinings = [m.joining_post if post else m.joining for m in up]
             w = min([j.range[1] for j in joinings if j] + [1.0])
             o = min([m.outside.range[1] for m in up if m.outside] + [1.0]) if question.count_outside else 0.0
-            adds.append(capacity * (o + (1 - o) * w * r))
-            leads.append(capacity * (1 - o) * (1 - w) * r / cluster.pods)
+            full.append(capacity * (o + (1 - o) * r))
+            joins.append(capacity * (o + (1 - o) * min(w, r)))
+            leads.append(capacity * (1 - o) * (1 - min(w, r)) / cluster.pods)
         prices = [by_name[n].cost for n in new]
         cost = sum(p.cluster.range[1] + p.chip.range[1] * cluster.chip_count for p in prices)
-        found.append(_Set(frozenset(names), cost, tuple(adds), tuple(leads)))
+        found.append(_Set(frozenset(names), cost, tuple(full), tuple(joins), tuple(leads)))
     return found
 
 

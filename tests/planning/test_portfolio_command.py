@@ -38,7 +38,7 @@ def fleet(tmp_path: Path) -> str:
 
 
 def test_a_plan_says_what_it_rests_on(fleet: str) -> None:
-    result = run(*START, "--fleet", fleet, "--bound", "1e25", "--refuse", "code")
+    result = run(*START, "--fleet", fleet, "--bound", "2e25", "--refuse", "code")
     assert result.exit_code == 0
     assert "The cheapest plan" in result.output
     assert "If nothing were struck out, refused" in result.output

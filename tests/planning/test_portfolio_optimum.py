@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from portfolio_fleets import DATE, START, brute_force, large_question, small_question, terms
 
+from inspectorate.account.largest import Joins
+from inspectorate.account.largest import largest_run as largest_of_pods
 from inspectorate.errors import InputError
 from inspectorate.planning.portfolio import (
     FLEET,
     Case,
     Fleet,
+    FleetCluster,
     Progress,
     Question,
     bound_of,
@@ -118,7 +121,7 @@ def test_a_mechanism_that_another_beats_is_never_chosen() -> None:
     worse = better.model_copy(update={"id": "a-worse-one", "cost": dearer})
     both = [worse.model_dump(), *(one.model_dump() for one in shipped.mechanisms)]
     more = Catalogue.model_validate({**shipped.model_dump(), "mechanisms": both})
-    found = cheapest(replace(question(), catalogue=more))
+    found = cheapest(replace(question(3e25), catalogue=more))
     assert found is not None
     used = set().union(*found.chosen.values())
     assert "a-worse-one" not in used
@@ -194,6 +197,36 @@ def test_a_delay_costs_and_pessimism_costs_more() -> None:
     assert late is not None
     assert late.cost > on_time.cost
     assert cheapest(asked.but(case=Case.OPTIMISTIC)).cost < on_time.cost  # type: ignore[union-attr]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 5), *(st.sampled_from([0.0, 0.01, 0.05, 0.3, 1.0]) for _ in range(2))),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_run_is_that_of_the_rule_of_the_account(clusters: list[tuple[int, float, float]]) -> None:
+    """Clusters of alike pods, with a residual and a joining factor each: `model` counts clusters, the account counts pods."""
+    shipped = shipped_catalogue()
+    both = shipped.mechanism("interconnect-limits")
+    kept = [both.model_copy(update={
+        "id": f"m{n}", "needs": (), "joining": both.joining.model_copy(update={"range": (joining,) * 3}),  # type: ignore[union-attr]
+        "residual": shipped.mechanism("workload-signatures").residual.model_copy(update={"range": (residual,) * 3}),  # type: ignore[union-attr]
+    }) for n, (_, residual, joining) in enumerate(clusters)]  # fmt: skip
+    catalogue = Catalogue(id="both", version=1, currency="USD", roots=shipped.roots, mechanisms=tuple(kept))
+    sized = [
+        FleetCluster(id=f"c{n}", h100_equivalents=100.0 * (n + 1), use="inference", pods=pods)
+        for n, (pods, _, _) in enumerate(clusters)
+    ]
+    asked = replace(question(fleet=Fleet(id="some", clusters=tuple(sized))), catalogue=catalogue)
+    chosen = {FLEET: frozenset[str](), **{f"c{n}": frozenset({f"m{n}"}) for n in range(len(clusters))}}
+    capacity = np.concatenate([[asked.capacity_flop(one) / one.pods] * one.pods for one in sized])[:, None]
+    of_pods = np.concatenate([[one] * one[0] for one in clusters])
+    joins = Joins(further=of_pods[:, 2:], falling=())
+    by_pods, _ = largest_of_pods(joins, capacity * of_pods[:, 1:2], capacity)
+    assert largest_run(asked, chosen).flop == pytest.approx(by_pods[0], rel=1e-9)
 
 
 # --- no plan -----------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class ClusterPlan(Record):
     joining: Share = Field(description="the part of itself that a further pod of it adds to a joint run")
     outside_share: Share
     capacity_flop: NonNegative = Field(description="in one run's time")
-    adds_flop: NonNegative = Field(description="to the largest hidden run")
+    adds_flop: NonNegative = Field(description="to the largest hidden run, where another leads it")
     verified_chip_hours: NonNegative = Field(description="a year")
     unverified_chip_hours: NonNegative
     cost: Three = Field(description="a year: low, central, high")
@@ -135,7 +135,8 @@ def plan_given(question: Question, chosen: Assignment) -> Plan:
 
 
 def _plan(question: Question, chosen: Assignment, found: str, gap: float, options: int) -> Plan:
-    clusters = tuple(_cluster(question, one, chosen) for one in question.fleet.clusters)
+    added = largest_run(question, chosen, post=next(iter(question.kinds()))).added
+    clusters = tuple(_cluster(question, one, chosen, added[one.id]) for one in question.fleet.clusters)
     used = sorted(set().union(*chosen.values()))
     return Plan(
         fleet=question.fleet.id,
@@ -175,7 +176,7 @@ def _three(of: object) -> Three:
     return low, central, high
 
 
-def _cluster(question: Question, cluster: FleetCluster, chosen: Assignment) -> ClusterPlan:
+def _cluster(question: Question, cluster: FleetCluster, chosen: Assignment, adds_flop: float) -> ClusterPlan:
     names = chosen[cluster.id]
     left = left_of(question, cluster, names)
     hours = cluster.chip_count * YEAR_HOURS
@@ -192,7 +193,7 @@ def _cluster(question: Question, cluster: FleetCluster, chosen: Assignment) -> C
         joining=left.joining,
         outside_share=left.outside,
         capacity_flop=question.capacity_flop(cluster),
-        adds_flop=question.capacity_flop(cluster) * left.adds,
+        adds_flop=adds_flop,
         verified_chip_hours=hours * (1 - left.hidden),
         unverified_chip_hours=hours * left.hidden,
         cost=_three(lambda case: _cost_here(question, cluster, alone[cluster.id], case)),
@@ -211,8 +212,8 @@ def _claim(question: Question, cluster: FleetCluster, names: frozenset[str]) -> 
     bounding = [one for one in bounding if one.bounds]
     if not bounding:
         return Claim.NONE
-    adds = {one.id: left_of(question, cluster, {one.id, *one.needs} & names).adds for one in bounding}
-    best = min(bounding, key=lambda one: (adds[one.id], _ORDER.index(one.claim), one.id))
+    alone = {one.id: left_of(question, cluster, {one.id, *one.needs} & names).alone for one in bounding}
+    best = min(bounding, key=lambda one: (alone[one.id], _ORDER.index(one.claim), one.id))
     return best.claim
 
 

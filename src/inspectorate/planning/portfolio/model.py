@@ -8,12 +8,12 @@ For one cluster of capacity K [FLOP in one run's time], its mechanisms, and the 
 3. w, the part of itself that a further pod adds to a joint run, is the least joining factor among those that stand; 1 if none.
 4. o, the share of its chips that may be elsewhere, is the least such figure among those that stand: 1 if none, and 0 throughout
    where the plan takes the places of chips for granted.
-5. It adds   a = K (o + (1 - o) w r)   to any run, and   l = K (1 - o) (1 - w) r s   more if it leads, s being the share of its
-   largest pod. The largest hidden run is then the sum of all a, plus the largest l, plus u times what nobody declared, u being the
-   least residual among the mechanisms of the fleet that stand.
-
-In (5) the factor w makes less of slow work, too, which the account does not allow (decision 0030): where a limit and a residual
-meet on one cluster, a review may find more than the plan left.
+5. It counts in one of two ways (decision 0030): *in full*, K (o + (1 - o) r), whoever leads; or *as if at full rate*,
+   K (o + (1 - o) min(w, r)), and K (1 - o) (1 - min(w, r)) s more if it leads, s being the share of its largest pod. Slow pods need
+   less bandwidth for each FLOP, so that w, which is of pods at full rate, may not make less of what r leaves.
+6. The largest hidden run is the sum over clusters, plus the largest that one of them adds by leading, plus u times what nobody
+   declared, u being the least residual among the mechanisms of the fleet that stand. Every way of counting gives an upper
+   bound, and the smallest is taken, apart for each kind of run and each way of failing.
 
 All three of r, w, o enter so that less is never worse, whoever leads: choosing the least of each is exact, and is what makes the
 mixed-integer program (`program`) exact.
@@ -42,16 +42,23 @@ class Left:
     lead_share: float
 
     @property
-    def adds(self) -> float:
-        return self.outside + (1 - self.outside) * self.joining * self.residual
+    def joins(self) -> float:
+        """What it adds where it counts as if at full rate, and another leads."""
+        return self.outside + (1 - self.outside) * min(self.joining, self.residual)
 
     @property
     def leads(self) -> float:
-        return (1 - self.outside) * (1 - self.joining) * self.residual * self.lead_share
+        """What it adds on top if it leads, where it counts as if at full rate."""
+        return (1 - self.outside) * (1 - min(self.joining, self.residual)) * self.lead_share
+
+    @property
+    def alone(self) -> float:
+        """The most that it does by itself."""
+        return min(self.hidden, self.joins + self.leads)
 
     @property
     def hidden(self) -> float:
-        """The share that could be hidden, whether or not it can join with others."""
+        """The share that could be hidden, whether or not it can join with others: what it adds where it counts in full."""
         return self.outside + (1 - self.outside) * self.residual
 
 
@@ -61,6 +68,7 @@ class Run:
 
     flop: float
     added: Mapping[str, float]
+    """What each cluster adds where another leads."""
     undeclared: float
     leader: str | None
     leads: float
@@ -112,25 +120,38 @@ def largest_run(
 ) -> Run:
     """The largest hidden run that an assignment leaves."""
     case = case or question.case
-    added: dict[str, float] = {}
+    full: dict[str, float] = {}
+    joins: dict[str, float] = {}
     leads: dict[str, float] = {}
     for cluster in question.fleet.clusters:
         left = left_of(question, cluster, chosen[cluster.id], failed=failed, post=post, case=case)
         capacity = question.capacity_flop(cluster)
-        added[cluster.id] = capacity * left.adds
-        leads[cluster.id] = capacity * left.leads
+        full[cluster.id], joins[cluster.id], leads[cluster.id] = (
+            capacity * share for share in (left.hidden, left.joins, left.leads)
+        )
     stand = standing(question, chosen[FLEET], failed)
     unseen = min([one.residual.at(case) for one in stand if one.residual is not None] + [1.0])
     undeclared = unseen * question.undeclared_flop(case)
-    leader = max(leads, key=lambda name: leads[name])
-    most = leads[leader]
+    leader = _smallest_count(full, joins, leads)
+    most = leads[leader] if leader is not None else 0.0
+    added = {name: joins[name] if leader is not None and leads[name] <= most else full[name] for name in full}
     return Run(
-        flop=sum(added.values()) + most + undeclared,
-        added=added,
-        undeclared=undeclared,
-        leader=leader if most > 0 else None,
-        leads=most,
+        flop=sum(added.values()) + most + undeclared, added=added, undeclared=undeclared, leader=leader, leads=most
     )
+
+
+def _smallest_count(full: Mapping[str, float], joins: Mapping[str, float], leads: Mapping[str, float]) -> str | None:
+    """Which cluster leads under the smallest way of counting; none if all count in full.
+
+    If one cluster counts as if at full rate, every other that gains no more by leading does so as well without making the run
+    larger. So the ways to compare are as many as there are clusters, in the order of what they gain.
+    """
+    least, leader, run = sum(full.values()), None, sum(full.values())
+    for name in sorted(leads, key=lambda name: (leads[name], name)):
+        run -= full[name] - joins[name]
+        if run + leads[name] < least * (1 - 1e-12):
+            least, leader = run + leads[name], name
+    return leader
 
 
 def covers(question: Question, names: Iterable[str], subgoal: Subgoal, failed: frozenset[str]) -> bool:

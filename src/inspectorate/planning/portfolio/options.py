@@ -1,8 +1,10 @@
 """Every set of mechanisms that one cluster could have, as arrays, and those that are worth looking at.
 
 1. All sets of at most `together` new mechanisms beside what is there, each with what it needs; at least one bounds something.
-2. Those that reveal more of a kind than is allowed are struck out, and those that break a bound by themselves.
-3. A set is dominated if another costs no more, adds no more and leads with no more in every case of failing roots, covers as much,
+2. Where a limit and a residual meet, a set may count in full or as if at full rate (`model`, 5): one row for each way, and where
+   that is open in several ways of failing, for each choice of ways (`ways_to_count`).
+3. Those that reveal more of a kind than is allowed are struck out, and those that break a bound by themselves.
+4. A set is dominated if another costs no more, adds no more and leads with no more in every case of failing roots, covers as much,
    and asks no more of the fleet. It is struck out: whatever plan has it stays within all bounds with the other. That is done once
    for all clusters of a kind, with costs by the cluster and by the chip apart, and again for each cluster by its own costs.
 
@@ -30,6 +32,8 @@ Bools = NDArray[np.bool_]
 SETS_MAX = 200_000
 FLEET_SETS_MAX = 12
 """Mechanisms for the fleet of which all sets are looked at."""
+OPEN_MAX = 5
+"""Runs in which one set may count in either way, of which all choices are looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,12 +189,17 @@ class Maker:
         gone = np.zeros_like(residual)
         if question.count_outside:
             gone = _least(member, up, [m.outside.at(case) if m.outside else 1.0 for m in mechanisms], one)
-        adds, leads = [], []
+        full, joins, leads = [], [], []
         for post in scenes.kinds:
             figures = [(m.joining_post if post else m.joining) for m in mechanisms]
-            joining = _least(member, up, [figure.at(case) if figure else 1.0 for figure in figures], one)
-            adds.append(gone + (1 - gone) * joining * residual)
-            leads.append((1 - gone) * (1 - joining) * residual * cluster.lead_share)
+            joining = np.minimum(
+                _least(member, up, [figure.at(case) if figure else 1.0 for figure in figures], one), residual
+            )
+            full.append(gone + (1 - gone) * residual)
+            joins.append(gone + (1 - gone) * joining)
+            leads.append((1 - gone) * (1 - joining) * cluster.lead_share)
+        rows, adds, gains = ways_to_count(np.hstack(full), np.hstack(joins), np.hstack(leads))
+        member = member[rows]
         stays = np.array([m.id in cluster.existing for m in mechanisms], dtype=bool)
         prices = np.array([m.cost.at(case) for m in mechanisms]).reshape(len(mechanisms), 3) * ~stays[:, None]
         return _Kind(
@@ -198,8 +207,8 @@ class Maker:
             member=member,
             fixed=member @ prices[:, 1],
             chip=member @ prices[:, 2],
-            adds=np.hstack(adds),
-            leads=np.hstack(leads),
+            adds=adds,
+            leads=gains,
             cover=self._cover(mechanisms, roots, member),
             reveals=self._reveals(mechanisms, member),
         )
@@ -346,6 +355,45 @@ def _least(member: Bools, up: Bools, figures: Iterable[float], otherwise: Floats
     for number, figure in enumerate(figures):
         holds = member[:, number, None] & up[number]
         found = np.where(holds, np.minimum(found, figure), found)
+    return found
+
+
+def ways_to_count(full: Floats, joins: Floats, leads: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """For sets, of which each could count in two ways in each run: the set of each row, what it adds, and what more if it leads.
+
+    All arrays have the shape (sets, runs). Where one way is never worse, it is taken. What is left open is chosen run by run, up
+    to `OPEN_MAX` runs; beyond that, in one way for all runs that look alike, and if these are too many, in one way for all: still
+    a bound for every run, though perhaps not the smallest.
+    """
+    as_full = joins >= full
+    open_ = ~as_full & (joins + leads > full)
+    sets: list[NDArray[np.intp]] = []
+    ways: list[Bools] = []
+    groups_of: dict[bytes, Bools] = {}
+    for row in range(len(full)):
+        runs = np.flatnonzero(open_[row])
+        key = np.concatenate((runs, full[row, runs], joins[row, runs])).tobytes()
+        if key not in groups_of:
+            groups_of[key] = _choices(runs, np.column_stack((full[row, runs], joins[row, runs])), full.shape[1])
+        sets.append(np.full(len(groups_of[key]), row, dtype=np.intp))
+        ways.append(groups_of[key])
+    if not sets:
+        return np.empty(0, dtype=np.intp), full, leads
+    rows = np.concatenate(sets)
+    in_full = as_full[rows] | np.vstack(ways)
+    return rows, np.where(in_full, full[rows], joins[rows]), np.where(in_full, 0.0, leads[rows])
+
+
+def _choices(runs: NDArray[np.intp], figures: Floats, count: int) -> Bools:
+    """Every choice of runs in which to count in full, shape (choices, all runs)."""
+    group = np.arange(len(runs))
+    if len(runs) > OPEN_MAX:
+        group = np.unique(figures, axis=0, return_inverse=True)[1].reshape(-1)
+    size = int(group.max(initial=-1)) + 1
+    if size > OPEN_MAX:
+        group, size = np.zeros(len(runs), dtype=np.intp), 1
+    found = np.zeros((1 << size, count), dtype=bool)
+    found[:, runs] = (np.arange(1 << size)[:, None] >> group[None, :]) & 1
     return found
 
 
