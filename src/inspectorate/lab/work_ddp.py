@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from inspectorate.lab import work_lm as lm
 from inspectorate.lab.network import POD_INTERFACE
-from inspectorate.lab.work_io import emit, wait_until
+from inspectorate.lab.work_io import emit, leave, wait_until
 
 
 def train(args: argparse.Namespace) -> None:
@@ -69,6 +69,7 @@ def main() -> None:
         train(args)
     finally:
         distributed.destroy_process_group()
+    leave()
 
 
 if __name__ == "__main__":

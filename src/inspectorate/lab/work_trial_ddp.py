@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from inspectorate.lab import work_lm as lm
 from inspectorate.lab.network import POD_INTERFACE
-from inspectorate.lab.work_io import emit
+from inspectorate.lab.work_io import emit, leave
 from inspectorate.lab.work_trial import Orders, Peer, Taken, orders, perform
 
 
@@ -80,6 +80,7 @@ def main() -> None:
         perform(asked, peer, DataParallel(asked))
     finally:
         distributed.destroy_process_group()
+    leave()
 
 
 if __name__ == "__main__":

@@ -89,19 +89,22 @@ def tampered(known: Known, room: Room, kind: str, seed: int) -> Trial:
     rate = known.enrolment.rate
     # A forger's video is faster than what is looked at, so that first showing and repetition are sampled at different moments.
     filmed = FILMED_RATE if kind in FORGED else rate
-    loop_s = float(np.random.default_rng([seed, 13]).uniform(8, 40))
+    luck = np.random.default_rng([seed, 13])
+    loop_s = float(luck.uniform(8, 40))
+    # At any moment between two frames that the watcher looks at, and two searches of its history.
+    from_s = LEAD_S + float(luck.uniform(0, 1))
     hour = (9.0, 12.5, 15.0, 21.0, 23.5)[seed % 5]
     scene = Scene(room=room, seed=40_000 + seed, start_hour=hour, people=False)
-    film = Film(scene=scene, rate=filmed, tamper=Tamper(kind=kind, from_s=LEAD_S, seed=seed, loop_s=loop_s))
+    film = Film(scene=scene, rate=filmed, tamper=Tamper(kind=kind, from_s=from_s, seed=seed, loop_s=loop_s))
     eye = Eye(known, history_s=3600)
     before = 0
     called: list[tuple[float, str]] = []
-    for frame in through(film.frames(LEAD_S + AFTER_S), rate):
+    for frame in through(film.frames(from_s + AFTER_S), rate):
         for event in eye.see(frame).seen.began:
-            if frame.time_s < LEAD_S:
+            if frame.time_s < from_s:
                 before += 1
             else:
-                called.append((event.noticed_s - LEAD_S, event.kind.value))
+                called.append((event.noticed_s - from_s, event.kind.value))
     delay = next((at for at, name in called if name in EXPECTED[kind]), None)
     return Trial(kind=kind, delay_s=delay, called=tuple(name for _, name in called), before=before)
 

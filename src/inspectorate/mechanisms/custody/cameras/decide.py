@@ -29,13 +29,13 @@ from inspectorate.mechanisms.custody.cameras.reference import (
     CELL_TEXTURE,
     COARSE_LOST,
     COLUMNS,
+    CONFINED_PLACE_SHARE,
     CONFINED_SHARE,
     CRISP_LOST,
     DOOR_SHARE,
     GAP_S,
     HOLD_S,
-    MATCH_ONCE,
-    MATCH_S,
+    MATCH_SPANS_S,
     MATCH_TWICE,
     MOVING_EDGES_MAX,
     MOVING_SHARE,
@@ -54,7 +54,7 @@ from inspectorate.mechanisms.custody.cameras.reference import (
 )
 from inspectorate.mechanisms.custody.cameras.regions import RegionKind
 from inspectorate.mechanisms.custody.cameras.sight import Look
-from inspectorate.mechanisms.custody.cameras.spots import Match, SpotReading
+from inspectorate.mechanisms.custody.cameras.spots import Match, Repeats, SpotReading
 from inspectorate.mechanisms.custody.opencv import opencv
 
 STEP_S_MAX = 1.0
@@ -125,23 +125,6 @@ class _Condition:
 
 
 @dataclass(kw_only=True)
-class _Repeats:
-    """Whether matches with the past are a repetition."""
-
-    deviations: float
-    last: Match | None = None
-
-    def judge(self, match: Match | None) -> bool:
-        before, self.last = self.last, match
-        if match is None or match.agreement < MATCH_TWICE or match.deviations < self.deviations:
-            return False
-        again = (
-            before is not None and before.agreement >= MATCH_TWICE and abs(match.frames_back - before.frames_back) <= 1
-        )
-        return match.agreement >= MATCH_ONCE or again
-
-
-@dataclass(kw_only=True)
 class _Stillness:
     """When something last moved in each watched region: a share of its cells, over the last half second."""
 
@@ -177,13 +160,15 @@ class Decider:
             )
             for one, _, _ in known.watched
         ]  # fmt: skip
-        self._repeats = _Repeats(deviations=enrolment.match_deviations)
+        self._repeats = [Repeats(deviations=enrolment.match_deviations) for _ in MATCH_SPANS_S]
         self._inside = _rows([cells for _, cells, _ in known.watched])
         self._ring = _rows([ring for _, _, ring in known.watched])
         self._near = _rows([_grown(cells) for _, cells, _ in known.watched])
         self._sizes = [(max(1, int(cells.sum())), max(1, int(ring.sum()))) for _, cells, ring in known.watched]
         doors = np.array([region.kind is RegionKind.DOOR for region, _, _ in known.watched], bool)
         self._alike = doors[:, None] == doors
+        places = np.array([region.place for region, _, _ in known.watched])
+        self._one_place = places[:, None] == places
         self._limits = np.where(doors, np.float32(DOOR_SHARE), np.float32(CABLING_SHARE))
         self._of = np.array([of for of, _ in self._sizes], np.float32)
         self._places = _rows(list(known.places.values()))
@@ -200,8 +185,8 @@ class Decider:
         every = [*self._whole.values(), self._frozen, self._replayed, *self._parts]
         return [one.event for one in every if one.event is not None]
 
-    def decide(self, look: Look, reading: SpotReading, match: Match | None, *, matched: bool) -> Seen:
-        """The next frame. `matched`: the history was searched at this frame, with `match` as the result."""
+    def decide(self, look: Look, reading: SpotReading, matches: tuple[Match | None, ...]) -> Seen:
+        """The next frame. `matches`: what a search of the history found, by lengths; empty: it was not searched at this frame."""
         began: list[Event] = []
         ended: list[Event] = []
         now = look.time_s
@@ -225,7 +210,7 @@ class Decider:
         steps = [(self._whole[name], holds, why) for name, (holds, why) in whole.items()]
         lost = any(holds for holds, _ in whole.values()) or any(one.suspected for one in self._whole.values())
         steps.append((self._frozen, *self._stopped(look, reading, dt, lost)))
-        steps.append((self._replayed, *self._repeated(match, matched, now, lost)))
+        steps.append((self._replayed, *self._repeated(matches, now, lost)))
         unseen = self._around(look, changed, reliable, moving, lost, steps)
         for condition, holds, why in steps:
             new, gone = condition.step(holds, dt, now, why)
@@ -266,17 +251,19 @@ class Decider:
         lively = reading.lively
         return not lost and lively is not None and lively < enrolment.lively_min, (lively or 0.0, enrolment.lively_min)
 
-    def _repeated(self, match: Match | None, matched: bool, now: float, lost: bool) -> tuple[bool, tuple[float, float]]:
-        if matched and self._repeats.judge(match) and not lost:
+    def _repeated(self, matches: tuple[Match | None, ...], now: float, lost: bool) -> tuple[bool, tuple[float, float]]:
+        found = [repeats.judge(match, now) for repeats, match in zip(self._repeats, matches, strict=False)]
+        if any(found) and not lost:
             self._matched_s = now
-        agreement = match.agreement if match else 0.0
-        return now - self._matched_s < MATCH_S, (agreement, MATCH_TWICE)
+        agreement = max((match.agreement for match in matches if match), default=0.0)
+        return now - self._matched_s < MATCH_SPANS_S[0], (agreement, MATCH_TWICE)
 
     def _confined(self, changed: NDArray[np.bool_], struck: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Of each region, how many cells differ all the time in a change that does not reach beyond such regions.
 
         What reaches beyond them, a person who stands still before a rack, is before the region, not in it. Regions of the same
-        kind that are `struck` at once count together: two neighbouring doors are as suspicious as one.
+        kind that are `struck` at once count together: two neighbouring doors are as suspicious as one. So do door and cabling of
+        one place, if the change keeps to them nearly altogether: a person's feet do not.
         """
         steady = self._steady > STEADY_SHARE
         if not steady.any():
@@ -285,10 +272,12 @@ class Decider:
         label = labels.ravel()
         parts = np.zeros((int(label.max()) + 1, label.size), np.float32)
         parts[label, np.arange(label.size)] = 1
-        alike = (self._alike & struck) | np.eye(len(struck), dtype=bool)
-        near = (alike.astype(np.float32) @ self._near) > 0
-        within = (near.astype(np.float32) @ parts.T) / parts.sum(axis=1)
-        confined = (within >= CONFINED_SHARE).astype(np.float32)
+        confined = np.zeros((len(struck), len(parts)), np.float32)
+        for together, least in ((self._alike, CONFINED_SHARE), (self._one_place, CONFINED_PLACE_SHARE)):
+            counted = (together & struck) | np.eye(len(struck), dtype=bool)
+            near = (counted.astype(np.float32) @ self._near) > 0
+            within = (near.astype(np.float32) @ parts.T) / parts.sum(axis=1)
+            confined[within >= least] = 1
         confined[:, 0] = 0
         found: NDArray[np.float32] = (self._inside * steady * confined[:, label]).sum(axis=1)
         return found

@@ -269,8 +269,8 @@ def _fingerprints(taken: list[Frame], looks: list[_Numbers], spots: Spots, rate:
         history.add(reading.bits, reading.visible)
         if reading.lively is not None and frame.time_s - taken[0].time_s > 10:
             lively.append(reading.lively)
-        if number % every == 0 and (match := history.search(0.5)) is not None:
-            best = max(best, match.deviations)
+        if number % every == 0:
+            best = max(best, *(match.deviations if match else 0.0 for match in history.search(0.5)))
     return LIVE_MARGIN * float(np.quantile(lively, 0.01)) if lively else 0.0, best
 
 

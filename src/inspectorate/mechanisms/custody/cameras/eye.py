@@ -21,7 +21,8 @@ class Sighting:
 
     look: Look
     reading: SpotReading
-    match: Match | None
+    matches: tuple[Match | None, ...]
+    """By the lengths that are compared; empty: this frame was not searched for."""
     seen: Seen
 
 
@@ -47,10 +48,9 @@ class Eye:
         reading = self._spots.read(frame, self._in_sight(look), look.state)
         self.history.add(reading.bits, reading.visible)
         self._frames += 1
-        searched = self._frames % self._every == 0
-        match = self.history.search(MATCH_TWICE) if searched else None
-        seen = self._decider.decide(look, reading, match, matched=searched)
-        return Sighting(look=look, reading=reading, match=match, seen=seen)
+        matches = self.history.search(MATCH_TWICE) if self._frames % self._every == 0 else ()
+        seen = self._decider.decide(look, reading, matches)
+        return Sighting(look=look, reading=reading, matches=matches, seen=seen)
 
     @property
     def open(self) -> list[Event]:

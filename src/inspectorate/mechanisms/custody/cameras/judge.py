@@ -41,11 +41,11 @@ from inspectorate.mechanisms.custody.cameras.reference import (
     HISTORY_S,
     MATCH_DEVIATIONS,
     MATCH_EVERY_S,
-    MATCH_ONCE,
-    MATCH_S,
+    MATCH_SPANS_S,
+    MATCH_TWICE,
     SHORT_SHARE,
 )
-from inspectorate.mechanisms.custody.cameras.spots import History
+from inspectorate.mechanisms.custody.cameras.spots import History, Repeats
 from inspectorate.mechanisms.custody.cameras.written import MS, UnseenLine, Written, written_of
 from inspectorate.quantities import Period, merge_periods
 
@@ -209,6 +209,7 @@ class _Judging:
         """Step 5."""
         found: dict[str, list[Period]] = {}
         history: History | None = None
+        repeats: list[Repeats] = []
         rate = every = 0.0
         count = 0
         for one, written in usable:
@@ -217,15 +218,18 @@ class _Judging:
                 history, every = History(rate, HISTORY_S), max(1, round(MATCH_EVERY_S * rate))
             enrolment = self.brought.enrolments.get(written.head.enrolment)
             least = enrolment.match_deviations if enrolment else MATCH_DEVIATIONS
+            if [one.deviations for one in repeats] != [least] * len(MATCH_SPANS_S):
+                repeats = [Repeats(deviations=least) for _ in MATCH_SPANS_S]
             for at_ms, bits, visible in rows_of(written):
                 history.add(bits, visible)
                 count += 1
                 if count % every:
                     continue
-                match = history.search(MATCH_ONCE)
-                if match is not None and match.agreement >= MATCH_ONCE and match.deviations >= least:
-                    from_ms = max(0, at_ms - round(MATCH_S * MS))
-                    found.setdefault(one.digest, []).append(written.period(from_ms, at_ms + 1))
+                now_s = written.head.start.timestamp() + at_ms / MS
+                for judged, match in zip(repeats, history.search(MATCH_TWICE), strict=True):
+                    if judged.judge(match, now_s) and match is not None:
+                        from_ms = max(0, at_ms - round(match.frames / rate * MS))
+                        found.setdefault(one.digest, []).append(written.period(from_ms, at_ms + 1))
             for period in merge_periods(tuple(found.get(one.digest, ()))):
                 said = {line.event for line in written.events}
                 also = "" if "replayed" in said else ", and the watcher did not say so"

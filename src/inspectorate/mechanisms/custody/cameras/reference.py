@@ -96,6 +96,8 @@ CABLING_SHARE: Final = 0.07
 CABLING_CELLS_MIN: Final = 3
 CONFINED_SHARE: Final = 0.8
 """Of connected cells that changed, so many lie in the region or next to it: what reaches farther stands before it."""
+CONFINED_PLACE_SHARE: Final = 0.95
+"""The same for door and cabling of one place together, which a person may cover, but for the feet."""
 RING: Final = 2
 """Cells around a region that must not have changed as it did."""
 RING_LESS: Final = 0.5
@@ -137,12 +139,17 @@ SPOT_PERIODIC: Final = 0.6
 LEVEL_DECAY_PER_S: Final = 0.08
 LIVE_WINDOW_S: Final = 3.0
 LIVE_MARGIN: Final = 0.5
-MATCH_S: Final = 3.25
-MATCH_EVERY_S: Final = 1.0
+MATCH_SPANS_S: Final = (3.25, 4.5)
+"""Lengths that are compared. The longer one carries 1.4 times the bits: repetitions that an encoder has blurred show there."""
+MATCH_EVERY_S: Final = 0.5
+MATCH_AGAIN_S: Final = 1.0
+"""Twice in a row means so far apart."""
 MATCH_ONCE: Final = 0.86
 MATCH_TWICE: Final = 0.78
-"""Agreement of the bits of a window with an earlier one: once, or twice in a row at one distance."""
+"""Agreement of the bits of a stretch with an earlier one: once, or twice in a row at one distance."""
 MATCH_DEVIATIONS: Final = 5.5
+MATCH_PLAIN: Final = 1.5
+"""So many standard deviations more, and one match is enough whatever its agreement."""
 MATCH_INDEPENDENT: Final = 1 / 3
 """Chance agrees in half of the bits, of which one in three is independent of the one before; a match lies this many standard
 deviations above. Three million places, a week of frames, reach 5."""

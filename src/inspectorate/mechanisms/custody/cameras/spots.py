@@ -7,6 +7,7 @@
 - Only lamps that changed within the stretch are compared: dark and solid lamps agree with everything. Of those, only the moments
   at which they were steady: a repetition is not sampled at the same moments as the first showing was.
 - How much agreement it takes depends on how many lamps are compared: with few, chance alone finds a match in a week of frames.
+  So two lengths are compared: the shorter is soon full, and the longer finds repetitions that an encoder has blurred.
 - A lamp that blinks by a clock repeats itself honestly, and is left out at enrolment.
 
 A rack whose devices are off has no such lamps, and says nothing here.
@@ -17,7 +18,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,12 @@ from numpy.typing import NDArray
 from inspectorate.mechanisms.custody.cameras.reference import (
     LEVEL_DECAY_PER_S,
     LIVE_WINDOW_S,
+    MATCH_AGAIN_S,
     MATCH_INDEPENDENT,
-    MATCH_S,
+    MATCH_ONCE,
+    MATCH_PLAIN,
+    MATCH_SPANS_S,
+    MATCH_TWICE,
     SPOT_PERIODIC,
     SPOTS_MAX,
     SPOTS_MIN,
@@ -114,20 +119,48 @@ class Match:
 
     agreement: float
     frames_back: int
+    frames: int
+    """How long the stretch was."""
     compared: int
     """Bits that were compared."""
     deviations: float
     """By how many standard deviations of chance it agrees; 0 where places were held against a few frames only."""
 
 
+@dataclass(kw_only=True)
+class Repeats:
+    """Whether matches of one length with the past are a repetition.
+
+    One is that agrees well or lies far beyond chance; or two at one distance.
+    """
+
+    deviations: float
+    """Of chance, at least."""
+    earlier: deque[tuple[float, Match]] = field(default_factory=deque)
+
+    def judge(self, match: Match | None, now_s: float) -> bool:
+        """Whether a match, or none, is a repetition; times must not fall."""
+        while self.earlier and self.earlier[0][0] < now_s - 2 * MATCH_AGAIN_S:
+            self.earlier.popleft()
+        if match is None or match.agreement < MATCH_TWICE or match.deviations < self.deviations:
+            return False
+        again = any(
+            at_s <= now_s - MATCH_AGAIN_S and abs(match.frames_back - before.frames_back) <= 1
+            for at_s, before in self.earlier
+        )
+        self.earlier.append((now_s, match))
+        return match.agreement >= MATCH_ONCE or match.deviations >= self.deviations + MATCH_PLAIN or again
+
+
 class History:
     """The bits of all frames, in a ring of fixed size, and the search for repetitions."""
 
     def __init__(self, rate: float, history_s: float) -> None:
-        self.window = max(6, round(MATCH_S * rate))
-        self._ring: Bits = np.zeros(max(4 * self.window, round(history_s * rate)), np.uint64)
+        self.windows = tuple(max(6, round(span_s * rate)) for span_s in MATCH_SPANS_S)
+        longest = max(self.windows)
+        self._ring: Bits = np.zeros(max(4 * longest, round(history_s * rate)), np.uint64)
         self._count = 0
-        self._visible: deque[int] = deque(maxlen=self.window)
+        self._visible: deque[int] = deque(maxlen=longest)
 
     def __len__(self) -> int:
         return min(self._count, len(self._ring))
@@ -137,21 +170,23 @@ class History:
         self._visible.append(visible)
         self._count += 1
 
-    def search(self, floor: float) -> Match | None:
-        """The best match of the last window among all earlier ones that do not overlap it; none if nothing can be said.
+    def search(self, floor: float) -> tuple[Match | None, ...]:
+        """For each length, the best match of the last frames among all earlier ones; none if nothing can be said.
 
         Agreements below `floor` are reported only roughly: they are found by a few frames.
         """
-        known, window = len(self), self.window
-        if known < 3 * window:
+        held = self._in_order(len(self))
+        return tuple(self._match(held, window, floor) for window in self.windows)
+
+    def _match(self, held: Bits, window: int, floor: float) -> Match | None:
+        if len(held) < 3 * window:
             return None
-        held = self._in_order(known)
         last, earlier = held[-window:], held[:-window]
-        lamps = self._changing(last) & np.bitwise_and.reduce(np.array(self._visible, np.uint64))
-        masks = _steady(last) & lamps
+        seen = np.array(self._visible, np.uint64)[-window:]
+        masks = _steady(last) & self._changing(last) & seen
         weights = np.bitwise_count(masks).astype(np.int64)
         compared = int(weights.sum())
-        if int(np.bitwise_count(lamps)) < SPOTS_MIN or compared < BITS_MIN:
+        if int(np.bitwise_count(np.bitwise_or.reduce(masks))) < SPOTS_MIN or compared < BITS_MIN:
             return None
         places = len(earlier) - window + 1
         probes = np.argsort(-weights)[:PROBES]
@@ -163,8 +198,9 @@ class History:
         if not len(near):
             best = int(rough.argmax())
             return Match(
-                agreement=float(rough[best]), frames_back=known - window - best, compared=compared, deviations=0.0
-            )
+                agreement=float(rough[best]), frames_back=len(held) - window - best, frames=window, compared=compared,
+                deviations=0.0,
+            )  # fmt: skip
         near = near[np.argsort(-rough[near])[:PLACES_MAX]]
         exact = np.bitwise_count((earlier[near[:, None] + np.arange(window)] ^ last) & masks).sum(
             axis=1, dtype=np.int64
@@ -173,8 +209,9 @@ class History:
         agreement = 1 - float(exact[best]) / compared
         deviations = (agreement - 0.5) * 2 * math.sqrt(compared * MATCH_INDEPENDENT)
         return Match(
-            agreement=agreement, frames_back=known - window - int(near[best]), compared=compared, deviations=deviations
-        )
+            agreement=agreement, frames_back=len(held) - window - int(near[best]), frames=window, compared=compared,
+            deviations=deviations,
+        )  # fmt: skip
 
     def _changing(self, last: Bits) -> np.uint64:
         """Lamps that changed at least twice within the window."""
