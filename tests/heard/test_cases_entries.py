@@ -6,7 +6,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from cases_kit import NAMES, at, case, key, known, opened, two_desks
+from cases_kit import NAMES, at, case, key, known, opened, sealed_file, two_desks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +20,7 @@ from inspectorate.mechanisms.whistleblowing.cases.entries import (
     read_entries,
     sign_entry,
 )
+from inspectorate.mechanisms.whistleblowing.cases.state import CaseStanding, follow
 
 KEYS = known().keys
 
@@ -158,10 +159,47 @@ def test_copies_join_by_union_and_a_cut_off_copy_takes_nothing_away(tmp_path: Pa
     assert len(first.store.read(case()).held) == len(whole.held) + 1
 
 
-def test_the_act_of_opening_is_one_word_for_word(tmp_path: Path) -> None:
+LIE = opened().model_copy(update={
+    "answers": {"seen": "nothing at all"}, "offices": NAMES, "reply_to": opened(2).reply_to,
+    "files": (sealed_file(b"made up", "x.txt"),),
+})  # fmt: skip
+
+
+def test_another_wording_of_a_report_stands_by_itself_and_stops_nobody(tmp_path: Path) -> None:
     _, second = two_desks(tmp_path)
-    lie = opened().model_copy(update={"answers": {"seen": "nothing at all"}})
-    entry = second.store.read(case()).next_entry(lie.model_copy(update={"offices": NAMES}), by=NAMES[2], at=at(9))
-    envelopes = [*(one.envelope for one in second.store.read(case()).held), sign_entry(entry, key(NAMES[2]))]
-    with pytest.raises(EvidenceError, match="says another thing of the report"):
-        second._write(case(), envelopes)
+    before = second.read(case())[1]
+    entry = second.store.read(case()).next_entry(LIE, by=NAMES[2], at=at(9))
+    second._write(case(), [*(one.envelope for one in second.store.read(case()).held), sign_entry(entry, key(NAMES[2]))])
+    state = second.act(case(), Noted(text="goes on"), at=at(10))
+    assert [(one.offices, one.stands, one.disputed) for one in state.reports] == [
+        (NAMES[:2], True, True), ((NAMES[2],), False, True)
+    ]  # fmt: skip
+    assert state.standing is CaseStanding.OPEN
+    assert (state.reply_to, state.files) == (before.reply_to, before.files)
+
+
+def test_whoever_makes_a_report_up_first_keeps_no_quorum_from_opening_it(tmp_path: Path) -> None:
+    lying = LIE.model_copy(update={"offices": (NAMES[0], NAMES[2])})
+    made = [sign_entry(first_entry(case(), lying, by=NAMES[2], at=at(0)), key(NAMES[2]))]
+    for office in NAMES[:2]:
+        made.append(sign_entry(read(made).next_entry(opened(), by=office, at=at(5)), key(office)))
+    state = follow(read(made), known().offices)
+    assert state.standing is CaseStanding.OPEN
+    assert state.agreed_reports[0].opened == opened()
+    assert state.reply_to == opened().reply_to
+    assert state.files == ()
+
+
+def test_an_office_that_gives_two_wordings_counts_for_its_first() -> None:
+    made = [sign_entry(first_entry(case(), LIE, by=NAMES[0], at=at(0)), key(NAMES[0]))]
+    made.append(sign_entry(read(made).next_entry(opened(), by=NAMES[0], at=at(1)), key(NAMES[0])))
+    made.append(sign_entry(read(made).next_entry(opened(), by=NAMES[1], at=at(2)), key(NAMES[1])))
+    assert follow(read(made), known().offices).standing is CaseStanding.PENDING
+
+
+def test_a_later_report_that_one_office_made_up_leads_no_answer_astray(tmp_path: Path) -> None:
+    _, second = two_desks(tmp_path)
+    later = opened(report=1).model_copy(update={"reply_to": opened(2).reply_to})
+    state = second.open(later, {}, at=at(9))
+    assert [one.stands for one in state.reports] == [True, False]
+    assert state.reply_to == opened().reply_to

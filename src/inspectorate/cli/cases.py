@@ -108,6 +108,11 @@ def _shown(file: CaseFile, state: CaseState) -> list[str]:
     lines = [f"{state.case}: {state.standing.value}, held by {', '.join(state.holders)}"]
     for report in state.reports:
         lines.append(f"report, read by {', '.join(report.offices)} ({report.opened.language})")
+        if report.disputed:
+            lines.append(
+                "  offices differ over this report: "
+                + ("these are a quorum" if report.stands else "no quorum read it so; open the batch and compare")
+            )
         lines += [f"  {name}: {printable(text)}" for name, text in report.opened.answers.items()]
         lines += [f"  file {one.digest[7:19]} {one.name!r}, {one.size:,} bytes" for one in report.opened.files]
     for said in state.claims.values():

@@ -32,7 +32,7 @@ def gather(cases: Iterable[CaseState], office: str, intake: str) -> Gathered:
     waiting = [
         (case, case.replies[office])
         for case in cases
-        if case.reply_to is not None and case.replies.get(office) and case.reports[0].opened.intake == intake
+        if case.reply_to is not None and case.replies.get(office) and case.agreed_reports[0].opened.intake == intake
     ]
     room, shown = PLACES, Counter[str]()
     for depth in range(REPLIES_PER_SOURCE_MAX):

@@ -3,9 +3,10 @@
 Rules, in the order of `follow`:
 
 1. An office begins with `Opened`, if it is among those that opened the report, or with `Received`, of a package that a quorum
-   handed to it. Offices that opened one report say the same of it, word for word.
-2. A case *stands* when as many offices as its quorum have said so. Before that nothing is done with it but notes: one office alone
-   cannot make a case.
+   handed to it. Offices that opened one report say the same of it, word for word. Where they differ, each wording stands by itself,
+   for those that said it first: none of them keeps the others from going on.
+2. A case *stands* when as many offices as its quorum have said the same of one report. Before that nothing is done with it but
+   notes: one office alone cannot make a case. What a source wants, and what lies beside the case, follows from reports that stand.
 3. Whatever names a claim, a lead or a hand-over comes after it, in what its own office had seen by then. Of a claim that was
    revised the last one stands, with what is said of it by offices that had seen that one: a link of another is none of it.
 4. A hand-over takes as many offices as the quorum, who name the same office, key and form.
@@ -18,12 +19,14 @@ from the case. "Before" is by what an office had seen when it signed, never by c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
+from inspectorate.canonical import digest_of
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence import Closing
 from inspectorate.mechanisms.whistleblowing.cases.acts import (
@@ -69,13 +72,15 @@ class CaseStanding(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportHeard:
-    """One report of the case's source, and which offices say that they read it."""
+    """One report of the case's source in one wording, and which offices say that they read it so."""
 
     opened: Opened
     offices: tuple[str, ...]
     first_at: datetime
     stands: bool
     """Whether they are a quorum."""
+    disputed: bool
+    """Whether other offices give the same report in other words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +133,18 @@ class CaseState:
     @property
     def reply_to(self) -> str | None:
         """Where the source, in its last report, wants answers."""
-        return self.reports[-1].opened.reply_to
+        return self.agreed_reports[-1].opened.reply_to
+
+    @property
+    def agreed_reports(self) -> tuple[ReportHeard, ...]:
+        """The reports that a quorum read in the same words; all of them, as long as there is none."""
+        return tuple(one for one in self.reports if one.stands) or self.reports
 
     @property
     def files(self) -> tuple[SealedFile, ...]:
         """Every file that lies sealed beside the case, each once."""
-        given = [file for report in self.reports for file in report.opened.files]
+        heard = [report for report in self.reports if report.stands or not report.disputed]
+        given = [file for report in heard or self.reports for file in report.opened.files]
         given += [one.cleaned for one in self.cleaned.values() if one.cleaned is not None]
         return tuple({file.digest: file for file in given}.values())
 
@@ -145,7 +156,8 @@ class _Walk:
     offices: Offices
     knows: dict[str, dict[str, int]] = field(default_factory=dict)
     """Entry -> office -> the highest number of that office's that its own office had seen."""
-    opened: dict[str, dict[str, tuple[Opened, Held]]] = field(default_factory=dict)
+    opened: dict[tuple[str, str], dict[str, tuple[Opened, Held]]] = field(default_factory=dict)
+    """By report and wording: what each office says that it read, in the first words that it gave of the report."""
     claims: dict[str, list[tuple[Claim, Held]]] = field(default_factory=dict)
     """By name, every version of it."""
     links: dict[str, list[tuple[Link, Held]]] = field(default_factory=dict)
@@ -221,12 +233,6 @@ def _check_place(walk: _Walk, one: Held, where: str) -> None:
 def _check_opened(walk: _Walk, act: Opened, entry: Entry, where: str) -> None:
     if entry.by not in act.offices:
         raise EvidenceError(f"{entry.by} is none of the offices that opened the report", where=where)
-    same = {"offices": act.offices}
-    if any(act != other.model_copy(update=same) for other, _ in walk.opened.get(act.report, {}).values()):
-        raise EvidenceError(
-            "says another thing of the report than an office before", where=where,
-            remedy="open the batch anew: where the wrong one is here, remove the case's folder and open the report again",
-        )  # fmt: skip
     first = next((other for offices in walk.opened.values() for other, _ in offices.values()), act)
     if act.thread != first.thread or case_of(act.thread) != entry.case:
         raise EvidenceError("the report is of another source than the case", where=where)
@@ -237,7 +243,8 @@ def _take(walk: _Walk, one: Held, where: str) -> None:
     by, act = one.entry.by, one.entry.act
     match act:
         case Opened():
-            walk.opened.setdefault(act.report, {})[by] = (act, one)
+            if not any(by in said for (report, _), said in walk.opened.items() if report == act.report):
+                walk.opened.setdefault((act.report, _wording(act)), {})[by] = (act, one)
             walk.stirred.append(one)
         case Received():
             walk.received.append(by)
@@ -281,6 +288,11 @@ def _take(walk: _Walk, one: Held, where: str) -> None:
             pass
 
 
+def _wording(act: Opened) -> str:
+    """What an office says of a report, but for who opened it."""
+    return digest_of(act.model_copy(update={"offices": ()}).canonical_bytes())
+
+
 def _need_claim(walk: _Walk, one: Held, claim: str, where: str) -> None:
     if not any(walk.saw(one, held) for _, held in walk.claims.get(claim, ())):
         known = ", ".join(walk.claims) or "none"
@@ -317,12 +329,14 @@ def _state(file: CaseFile, walk: _Walk) -> CaseState:
     """Rule 5, and everything as a record."""
     if not walk.opened:
         raise EvidenceError("nobody says that they opened it", where=f"case {file.case}")
+    wordings = Counter(report for report, _ in walk.opened)
     reports = tuple(
         ReportHeard(
             opened=next(iter(offices.values()))[0], offices=tuple(sorted(offices)),
             first_at=min(held.entry.at for _, held in offices.values()), stands=enough(walk.offices, offices),
+            disputed=wordings[report] > 1,
         )
-        for offices in walk.opened.values()
+        for (report, _), offices in walk.opened.items()
     )  # fmt: skip
     closing = {
         one.entry.by
@@ -332,8 +346,11 @@ def _state(file: CaseFile, walk: _Walk) -> CaseState:
     standing = CaseStanding.PENDING
     if any(report.stands for report in reports):
         standing = CaseStanding.CLOSED if enough(walk.offices, closing) else CaseStanding.OPEN
-    said = [act for offices in walk.opened.values() for act, _ in offices.values()]
-    holders = {office for act in said for office in act.offices} | set(walk.received)
+    holders = set(walk.received)
+    for offices, report in zip(walk.opened.values(), reports, strict=True):
+        holders |= offices.keys()
+        if report.stands or not report.disputed:
+            holders |= {office for act, _ in offices.values() for office in act.offices}
     return CaseState(
         case=file.case,
         standing=standing,
