@@ -12,8 +12,8 @@ import pytest
 from intake_scene import SMALL, Scene, offices_of, pairs
 
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.files import replace_file
 from inspectorate.mechanisms.whistleblowing.intake.boards import Answer, make_board
-from inspectorate.mechanisms.whistleblowing.intake.disk import write_durably
 from inspectorate.mechanisms.whistleblowing.intake.settings import Settings
 from inspectorate.mechanisms.whistleblowing.intake.store import Intake
 from inspectorate.mechanisms.whistleblowing.intake.submission import Refusal, Refused, TooLarge
@@ -218,13 +218,14 @@ def test_a_disk_that_fails_at_a_tick_loses_nothing(scene: Scene) -> None:
     assert [one.answers for one in scene.opened().reports] == [{"a": "late"}]
 
 
-@pytest.mark.parametrize("name", ["0000000001.commitments.new", "0000000001.closing.json.new", "0000000002.json.new"])
+@pytest.mark.parametrize("name", ["0000000001.commitments", "0000000001.closing.json", "0000000002.json"])
 def test_a_disk_that_fails_when_a_batch_closes_loses_nothing(scene: Scene, name: str) -> None:
     """The batch takes nothing more while it cannot be closed, and is closed once."""
 
     async def acts(intake: Intake) -> None:
         await scene.tick(intake, SMALL.ticks - 1)
-        (scene.store / "batches" / name).mkdir()
+        in_the_way = scene.store / "batches" / f"{name}.{os.getpid()}.new"
+        in_the_way.mkdir()
         early = asyncio.create_task(intake.begin(Phrase.make(), {"a": "1"}, "en").finish())
         await asyncio.sleep(0)
         await scene.tick(intake)
@@ -235,7 +236,7 @@ def test_a_disk_that_fails_when_a_batch_closes_loses_nothing(scene: Scene, name:
         assert early.done()
         assert waiting is None or not waiting.done()
         assert intake.refusal() is Refusal.FULL
-        (scene.store / "batches" / name).rmdir()
+        in_the_way.rmdir()
         await scene.tick(intake, 2)
         await scene.report(intake, {"a": "3"})
         await scene.finish_batch(intake)
@@ -337,10 +338,10 @@ def test_replies_reach_the_source_and_nobody_else(scene: Scene) -> None:
 
     async def acts(intake: Intake) -> None:
         assert intake.replies(phrase) == ()
-        write_durably(path, board)
+        replace_file(path, board)
         assert [(one.office, one.text) for one in intake.replies(phrase)] == [("office-1", "who else saw it?")]
         assert intake.replies(Phrase.make()) == ()
-        write_durably(path, board[:-1] + b"x")
+        replace_file(path, board[:-1] + b"x")
         assert intake.replies(phrase) == ()
 
     scene.run(acts)

@@ -13,6 +13,7 @@ from inspectorate.cli.options import EXISTING_FILE, NEW_PATH, json_option, print
 from inspectorate.cli.replay_files import print_result
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence.exchange import read_plain
+from inspectorate.files import replace_file
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.whistleblowing.intake.boards import (
     BOARD_BYTES_MAX,
@@ -23,7 +24,6 @@ from inspectorate.mechanisms.whistleblowing.intake.boards import (
     replies_on,
 )
 from inspectorate.mechanisms.whistleblowing.intake.card import Card
-from inspectorate.mechanisms.whistleblowing.intake.disk import write_durably
 from inspectorate.mechanisms.whistleblowing.intake.volume import BOARDS, read_offices, read_settings
 from inspectorate.mechanisms.whistleblowing.sealing.phrases import TYPED_CHARS_MAX, Mailbox, Phrase
 
@@ -96,7 +96,7 @@ def publish(folder: Path, board_path: Path) -> None:
             raise EvidenceError(
                 f"is board {head.sequence}, and board {before.sequence} is there", where=str(board_path)
             )
-    write_durably(target, data)
+    replace_file(target, data)
     click.echo(f"board {head.sequence} of {head.office} is published")
 
 

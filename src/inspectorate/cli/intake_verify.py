@@ -16,6 +16,7 @@ from inspectorate.errors import EvidenceError, InputError
 from inspectorate.evidence import IntakeCollected
 from inspectorate.evidence.exchange import Exchange, read_plain
 from inspectorate.evidence.subjects import subject_digest
+from inspectorate.files import make_durable
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.whistleblowing.intake.card import Card
 from inspectorate.mechanisms.whistleblowing.intake.closing import entries_of
@@ -27,7 +28,6 @@ from inspectorate.mechanisms.whistleblowing.intake.collecting import (
     check_receipt,
     own_log,
 )
-from inspectorate.mechanisms.whistleblowing.intake.disk import make_durable
 from inspectorate.mechanisms.whistleblowing.intake.receipts import RECEIPT_CHARS_MAX, Receipt
 from inspectorate.mechanisms.whistleblowing.intake.volume import CLOSED, Paths, read_offices, read_settings
 

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import click
 from rich.console import Console
 
+from inspectorate.cli.options import write_text
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey, TrustAnchors
@@ -135,10 +136,7 @@ def prove(
         signed = read_bounded(checkpoint_path, NOTE_BYTES_MAX) if checkpoint_path else log.checkpoint()
         proof = prove_entry(log, index, signed)
     if out:
-        try:
-            out.write_bytes(proof)
-        except OSError as fault:
-            raise EnvironmentError_(f"cannot be written: {fault.strerror}", where=str(out)) from None
+        write_text(out, proof)
     text = f"proof of entry {index} written to {out}" if out else proof.decode().removesuffix("\n")
     _print({"index": index, "proof": proof.decode(), "out": str(out) if out else None}, text, as_json)
 

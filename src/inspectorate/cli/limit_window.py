@@ -23,10 +23,10 @@ from inspectorate.cli.options import (
 )
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import Origin, WindowApproved, make_statement, sign_statement
-from inspectorate.files import read_bounded
+from inspectorate.files import read_bounded, replace_file
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.interconnect.enforce import reference
-from inspectorate.mechanisms.interconnect.enforce.desk import OrderFile, write_durably
+from inspectorate.mechanisms.interconnect.enforce.desk import OrderFile
 from inspectorate.mechanisms.interconnect.enforce.loading import Source
 
 _state = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -139,7 +139,7 @@ def open_(
         raise InputError(f"the order has more than {reference.ORDER_BYTES_MAX:,} bytes", where="--approval")
     answer_path = state / "answers" / f"{name}.json"
     answer_path.unlink(missing_ok=True)
-    write_durably(state / "orders" / f"{name}.json", data)
+    replace_file(state / "orders" / f"{name}.json", data)
     answer = _wait(answer_path, wait_s)
     if as_json:
         print_json(answer)
@@ -173,7 +173,7 @@ def close(state: Path) -> None:
     """Close the window that is open."""
     if not (state / "orders").is_dir():
         raise InputError("is no gateway's folder", where=str(state), remedy="name the --state of `limit serve`")
-    write_durably(state / "close", b"")
+    replace_file(state / "close", b"")
     click.echo("the gateway closes its window at its next turn")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,7 +14,8 @@ import click
 from pydantic import TypeAdapter, ValidationError
 
 from inspectorate.canonical import Identifier
-from inspectorate.errors import EnvironmentError_, InputError
+from inspectorate.errors import InputError
+from inspectorate.files import cannot_write, replace_file
 
 
 class FiniteRange(click.FloatRange):
@@ -84,12 +84,9 @@ def print_json(value: Mapping[str, object] | list[object]) -> None:
 
 
 def write_text(path: Path, text: str | bytes) -> None:
-    """Write a result file. Raises `EnvironmentError_`."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-    except OSError as fault:
-        raise EnvironmentError_(f"cannot be written: {fault.strerror}", where=str(path)) from None
+    """Write a result file, whole or not at all. A link is followed. Raises `EnvironmentError_`."""
+    _make_folder(path)
+    replace_file(path.resolve() if path.is_symlink() else path, text.encode() if isinstance(text, str) else text)
 
 
 def is_terminal() -> bool:
@@ -99,14 +96,15 @@ def is_terminal() -> bool:
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a result file that only its owner can read, in place of whatever is there. Raises `EnvironmentError_`."""
+    _make_folder(path)
+    replace_file(path, data, mode=0o600)
+
+
+def _make_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(data)
     except OSError as fault:
-        raise EnvironmentError_(f"cannot be written: {fault.strerror}", where=str(path)) from None
+        raise cannot_write(path, fault) from None
 
 
 def printable(text: str) -> str:

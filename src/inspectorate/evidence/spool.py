@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from inspectorate.errors import EnvironmentError_
+from inspectorate.files import cannot_write, make_durable
 
 _WRITE_BUFFER_BYTES = 1024 * 1024
 
@@ -40,13 +41,13 @@ class DiskSpool:
                 folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path / "collector.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as fault:
-            raise _cannot_write(path, fault) from None
+            raise cannot_write(path, fault) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for left in self._partial.iterdir():
                 left.unlink()
             for folder in (path, path.parent):
-                _make_durable(folder)
+                make_durable(folder)
         except BlockingIOError:
             os.close(self._lock)
             raise EnvironmentError_(
@@ -54,7 +55,7 @@ class DiskSpool:
             ) from None
         except OSError as fault:
             os.close(self._lock)
-            raise _cannot_write(path, fault) from None
+            raise cannot_write(path, fault) from None
 
     def __enter__(self) -> Self:
         return self
@@ -76,20 +77,6 @@ class DiskSpool:
                 file.flush()
                 os.fsync(file.fileno())
             partial.rename(target)
-            _make_durable(target.parent)
+            make_durable(target.parent)
         except OSError as fault:
-            raise _cannot_write(target, fault) from None
-
-
-def _make_durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _cannot_write(path: Path, fault: OSError) -> EnvironmentError_:
-    return EnvironmentError_(
-        f"cannot be written: {fault.strerror}", where=str(path), remedy="give a folder with room and the right to write"
-    )
+            raise cannot_write(target, fault) from None

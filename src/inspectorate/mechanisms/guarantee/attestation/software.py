@@ -13,9 +13,9 @@ from typing import Self
 from inspectorate.canonical import digest_of
 from inspectorate.errors import EnvironmentError_, InputError
 from inspectorate.evidence import KeyCustody
+from inspectorate.files import replace_file
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.guarantee.attestation.device import Quoted, measured_pairs
-from inspectorate.mechanisms.guarantee.attestation.files import replace_file
 from inspectorate.mechanisms.guarantee.attestation.measured import Measured, adds, replay
 from inspectorate.mechanisms.guarantee.attestation.quote import software_message
 from inspectorate.mechanisms.guarantee.attestation.reference import MEASURED_MAX
@@ -99,7 +99,7 @@ class SoftwareDevice:
 
     def advance(self) -> int:
         value = self.counter() + 1
-        replace_file(self._folder / COUNTER_NAME, str(value).encode())
+        replace_file(self._folder / COUNTER_NAME, str(value).encode(), mode=0o600)
         return value
 
     @property

@@ -31,6 +31,7 @@ from inspectorate.canonical import digest_of
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.evidence import RoomClosed
 from inspectorate.evidence.statement import Statement, make_statement
+from inspectorate.files import make_durable
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.inspection.room.check import RoomReport, answer_bytes, check_room_log
 from inspectorate.mechanisms.inspection.room.types import (
@@ -110,7 +111,7 @@ class Room:
             raise InputError("holds a session already", where=str(folder), remedy="give each session its own folder")
         room = cls(folder, around)
         room._write(opening)
-        _make_durable(folder)
+        make_durable(folder)
         return room
 
     @classmethod
@@ -346,11 +347,3 @@ def read_log(folder: Path) -> bytes:
 
 def _failed(form: Form) -> Output:
     return Output(word=FAILED, counts=tuple(one.least for one in form.counts))
-
-
-def _make_durable(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

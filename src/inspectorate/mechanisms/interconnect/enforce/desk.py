@@ -20,7 +20,6 @@ Procedure for an order:
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from inspectorate.agreement import LoadingWindows
 from inspectorate.canonical import Record, parse_json
 from inspectorate.errors import EnvironmentError_, EvidenceError, InspectorateError
 from inspectorate.evidence import Origin, WindowEnd, WindowUsed
+from inspectorate.files import replace_file
 from inspectorate.keys import TrustAnchors
 from inspectorate.mechanisms.interconnect.enforce import kernel, reference, windows
 from inspectorate.mechanisms.interconnect.enforce.approvals import agreed_order
@@ -277,10 +277,10 @@ class Desk:
         return True
 
     def _save(self) -> None:
-        write_durably(self.folder / "state.json", self.state.canonical_bytes())
+        replace_file(self.folder / "state.json", self.state.canonical_bytes())
 
     def _answer(self, name: str, answer: dict[str, Any]) -> None:
-        write_durably(self.folder / "answers" / f"{name}.json", json.dumps({"window": name, **answer}).encode())
+        replace_file(self.folder / "answers" / f"{name}.json", json.dumps({"window": name, **answer}).encode())
 
 
 def prepare(folder: Path) -> None:
@@ -303,17 +303,3 @@ def read_state(folder: Path) -> State:
     except OSError as fault:
         raise EnvironmentError_(f"cannot be read: {fault.strerror}", where=str(path)) from None
     return State.parse(parse_json(data, where=str(path)), where=str(path), error=EvidenceError)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file in one step, and only once its content is on the disk. Raises `EnvironmentError_`."""
-    # Not a name that `*.json` would find.
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as fault:
-        raise EnvironmentError_(f"cannot be written: {fault.strerror}", where=str(path)) from None

@@ -29,7 +29,7 @@ import pyrage
 from inspectorate.canonical import canonical_bytes, digest_of, parse_json
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.evidence.exchange import read_plain
-from inspectorate.files import read_bounded
+from inspectorate.files import cannot_write, read_bounded, replace_file
 from inspectorate.mechanisms.whistleblowing.cases.entries import CaseFile, Keys, read_entries
 
 CASE_BYTES_MAX = 64 << 20
@@ -215,26 +215,9 @@ def _read_bounded(path: Path, bytes_max: int) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, and durable. What is written is sealed."""
-    partial = path.with_name(f".{path.name}.part")
+    """What is written is sealed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(partial, path)
-        _durable(path.parent)
     except OSError as fault:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise EnvironmentError_(f"cannot be written: {fault.strerror}", where=str(path)) from None
-
-
-def _durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        raise cannot_write(path, fault) from None
+    replace_file(path, data, mode=0o600)

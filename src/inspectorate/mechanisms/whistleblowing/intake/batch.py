@@ -28,12 +28,10 @@ from pydantic import Field, StringConstraints
 from inspectorate.canonical import Identifier, Record, parse_canonical
 from inspectorate.errors import EvidenceError
 from inspectorate.evidence.exchange import read_plain
+from inspectorate.files import cannot_write, make_durable, replace_file
 from inspectorate.mechanisms.whistleblowing.intake.disk import (
     allocate,
-    cannot_write,
-    make_durable,
     read_blocks,
-    write_durably,
 )
 from inspectorate.mechanisms.whistleblowing.sealing.blocks import COMMITMENT_BYTES, Shape
 from inspectorate.mechanisms.whistleblowing.sealing.offices import Offices
@@ -110,7 +108,7 @@ class Batch:
             make_durable(folder)
         except OSError as fault:
             raise cannot_write(batch._blocks, fault) from None
-        write_durably(folder / f"{name_of(header.batch)}.json", header.canonical_bytes())
+        replace_file(folder / f"{name_of(header.batch)}.json", header.canonical_bytes())
         batch._free = list(range(header.slots))
         _RANDOM.shuffle(batch._free)
         return batch

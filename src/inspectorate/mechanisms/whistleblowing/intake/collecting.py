@@ -26,10 +26,10 @@ from pathlib import Path
 from inspectorate.canonical import digest_of
 from inspectorate.errors import EnvironmentError_, EvidenceError
 from inspectorate.evidence.exchange import read_plain
+from inspectorate.files import replace_file
 from inspectorate.keys import PublicKey
 from inspectorate.mechanisms.whistleblowing.intake.batch import name_of
 from inspectorate.mechanisms.whistleblowing.intake.closing import CLOSING_BYTES_MAX, Closing, context_of, read_closing
-from inspectorate.mechanisms.whistleblowing.intake.disk import write_durably
 from inspectorate.mechanisms.whistleblowing.intake.receipts import NAMED_BYTES, Given
 from inspectorate.mechanisms.whistleblowing.intake.volume import Paths
 from inspectorate.mechanisms.whistleblowing.sealing.blocks import COMMITMENT_BYTES, Shape
@@ -116,8 +116,8 @@ def collect(source: Path, batch: int, into: Path, expected: Expected) -> Collect
             missing = _copy([one for one in found if one is not None], ours.blocks, commitments)
     except OSError as fault:
         raise EnvironmentError_(f"cannot be copied: {fault.strerror}", where=str(theirs.blocks)) from None
-    write_durably(ours.commitments, listed)
-    write_durably(ours.closing, read_plain(theirs.closing, CLOSING_BYTES_MAX))
+    replace_file(ours.commitments, listed)
+    replace_file(ours.closing, read_plain(theirs.closing, CLOSING_BYTES_MAX))
     return Collected(closing=closing, commitments=listed, missing=missing)
 
 

@@ -1,6 +1,6 @@
-"""What an intake asks of a disk: files that are whole or absent, and room that is taken before it is needed.
+"""What an intake asks of a disk beside files that are whole or absent: room that is taken before it is needed, and a lock.
 
-Nothing is written under a temporary name that says anything, and nothing outside the folder of the store.
+Nothing is written outside the folder of the store.
 """
 
 from __future__ import annotations
@@ -10,33 +10,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
+from inspectorate.errors import EvidenceError, InputError
+from inspectorate.files import cannot_write, make_durable
 
 CHUNK_BYTES = 1 << 20
-
-
-def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write a file that is whole when it appears under its name. Raises `EnvironmentError_`."""
-    partial = path.with_name(path.name + ".new")
-    try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        partial.rename(path)
-        make_durable(path.parent)
-    except OSError as fault:
-        raise cannot_write(path, fault) from None
-
-
-def make_durable(folder: Path) -> None:
-    """Names in a folder outlast a crash only after this."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def move(path: Path, target: Path) -> None:
@@ -90,10 +67,3 @@ def lock(path: Path) -> int:
         os.close(descriptor)
         raise InputError("another process runs this intake", where=str(path.parent)) from None
     return descriptor
-
-
-def cannot_write(path: Path, fault: OSError) -> EnvironmentError_:
-    """An error of the disk, as ours."""
-    return EnvironmentError_(
-        f"cannot be written: {fault.strerror}", where=str(path), remedy="give a folder with room and the right to write"
-    )

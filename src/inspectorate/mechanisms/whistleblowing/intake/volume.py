@@ -30,6 +30,7 @@ from typing import Self
 from inspectorate.canonical import digest_of, parse_canonical
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError, InspectorateError
 from inspectorate.evidence.exchange import read_plain
+from inspectorate.files import cannot_write, make_durable, replace_file
 from inspectorate.keys import SigningKey
 from inspectorate.mechanisms.whistleblowing.intake.batch import NEXT, NONCE_BYTES, Batch, BatchHeader, name_of, prepare
 from inspectorate.mechanisms.whistleblowing.intake.closing import (
@@ -41,7 +42,7 @@ from inspectorate.mechanisms.whistleblowing.intake.closing import (
     read_closing,
     sign_closing,
 )
-from inspectorate.mechanisms.whistleblowing.intake.disk import cannot_write, lock, make_durable, move, write_durably
+from inspectorate.mechanisms.whistleblowing.intake.disk import lock, move
 from inspectorate.mechanisms.whistleblowing.intake.settings import SETTINGS_BYTES_MAX, Settings
 from inspectorate.mechanisms.whistleblowing.intake.submission import Placed
 from inspectorate.mechanisms.whistleblowing.sealing.blocks import COMMITMENT_BYTES, Sealer
@@ -91,8 +92,8 @@ def create_volume(folder: Path, settings: Settings, offices: Offices, key: Signi
             (folder / name).mkdir()
     except OSError as fault:
         raise cannot_write(folder, fault) from None
-    write_durably(folder / SETTINGS, settings.canonical_bytes())
-    write_durably(folder / OFFICES, offices.canonical_bytes())
+    replace_file(folder / SETTINGS, settings.canonical_bytes())
+    replace_file(folder / OFFICES, offices.canonical_bytes())
     key.write(folder / KEY)
     make_durable(folder)
 
@@ -277,9 +278,9 @@ class Volume:
             header=batch.header, period=Period(start=start, end=end), blocks=len(batch.commitments),
             damaged=batch.damaged, commitments=digest_of(data), previous=self._previous,
         )  # fmt: skip
-        write_durably(paths.commitments, data)
+        replace_file(paths.commitments, data)
         signed = sign_closing(closing, self._key)
-        write_durably(paths.closing, signed)
+        replace_file(paths.closing, signed)
         self._previous, self._last_end = digest_of(signed), end
         self._unlogged.append(batch.number)
         self._fixed = batch.number

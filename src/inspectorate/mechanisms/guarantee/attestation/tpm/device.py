@@ -21,11 +21,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from inspectorate.canonical import canonical_bytes, digest_of, parse_canonical
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.evidence import KeyCustody
-from inspectorate.files import read_bounded
+from inspectorate.files import read_bounded, replace_file
 from inspectorate.mechanisms.guarantee.attestation import reference
 from inspectorate.mechanisms.guarantee.attestation.chain import parse_pem
 from inspectorate.mechanisms.guarantee.attestation.device import Quoted, measured_pairs
-from inspectorate.mechanisms.guarantee.attestation.files import replace_file
 from inspectorate.mechanisms.guarantee.attestation.measured import PCR_START, Measured, adds, replay
 from inspectorate.mechanisms.guarantee.attestation.structures import read_quote
 from inspectorate.mechanisms.guarantee.attestation.tpm.client import Client
@@ -98,7 +97,7 @@ class TpmDevice:
 
     def _keep(self, log: tuple[Measured, ...]) -> None:
         entries = [{"digest": entry.digest.hex(), "name": entry.name} for entry in log]
-        replace_file(self._folder / LOG_NAME, canonical_bytes({"log": entries}))
+        replace_file(self._folder / LOG_NAME, canonical_bytes({"log": entries}), mode=0o600)
 
     @property
     def measured(self) -> tuple[tuple[str, str], ...]:
