@@ -45,7 +45,7 @@ from inspectorate.worlds.rack_video import Scene, times
 WITHIN_S = 5.0
 FOUND_MIN = 0.95
 ALARMS_A_DAY_MAX = 1.0
-ROOMS = {"held-out seeds": (TRAINING, (84, 85, 86)), "held-out setting": (HELD_OUT, (94, 95, 96))}
+ROOMS = {"held-out seeds": (TRAINING, (87, 88, 89)), "held-out setting": (HELD_OUT, (97, 98, 99))}
 OF_EACH, HOURS = 12, 24.0
 LAMP_S = 200.0
 BEGINS = datetime(2026, 11, 1, 10, tzinfo=UTC)

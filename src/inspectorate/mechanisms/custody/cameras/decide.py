@@ -35,6 +35,7 @@ from inspectorate.mechanisms.custody.cameras.reference import (
     DOOR_SHARE,
     GAP_S,
     HOLD_S,
+    LOST_S,
     MATCH_SPANS_S,
     MATCH_TWICE,
     MOVING_EDGES_MAX,
@@ -164,6 +165,7 @@ class Decider:
         self._inside = _rows([cells for _, cells, _ in known.watched])
         self._ring = _rows([ring for _, _, ring in known.watched])
         self._near = _rows([_grown(cells) for _, cells, _ in known.watched])
+        self._watched = self._inside.any(axis=0).reshape(ROWS, COLUMNS)
         self._sizes = [(max(1, int(cells.sum())), max(1, int(ring.sum()))) for _, cells, ring in known.watched]
         doors = np.array([region.kind is RegionKind.DOOR for region, _, _ in known.watched], bool)
         self._alike = doors[:, None] == doors
@@ -175,7 +177,7 @@ class Decider:
         self._steady: NDArray[np.float32] = np.zeros(ROWS * COLUMNS, np.float32)
         self._still = _Stillness()
         self._last_s: float | None = None
-        self._same_s = self._step_s = 0.0
+        self._same_s = self._step_s = self._lost_s = 0.0
         self._shift: float | None = None
         self._matched_s = -1e9
 
@@ -206,7 +208,8 @@ class Decider:
         moving = moving_cells(self._known, look)
         kept = np.float32(math.exp(-dt / STEADY_S))
         self._steady = (kept * self._steady + (1 - kept) * changed.ravel()).astype(np.float32)
-        whole = self._at_the_camera(look, share, float(moving.mean()))
+        whole = self._at_the_camera(look, share, float(moving.mean()), look.projected.sharp(~(changed & self._watched)))
+        self._settle([self._whole[name] for name, (holds, _) in whole.items() if holds], float(moving.mean()), dt)
         steps = [(self._whole[name], holds, why) for name, (holds, why) in whole.items()]
         lost = any(holds for holds, _ in whole.values()) or any(one.suspected for one in self._whole.values())
         steps.append((self._frozen, *self._stopped(look, reading, dt, lost)))
@@ -220,7 +223,9 @@ class Decider:
         places = tuple(self._known.places)
         return Seen(began=tuple(began), ended=tuple(ended), unseen=places if nothing else unseen, share=share)
 
-    def _at_the_camera(self, look: Look, share: float, moving: float) -> dict[str, tuple[bool, tuple[float, float]]]:
+    def _at_the_camera(
+        self, look: Look, share: float, moving: float, sharp: float
+    ) -> dict[str, tuple[bool, tuple[float, float]]]:
         """What befell the camera as a whole: whether it holds now, and the score with its threshold."""
         enrolment = self._known.enrolment
         if look.shift is not None:
@@ -230,18 +235,26 @@ class Decider:
         sharp_min = enrolment.states[look.state].sharp_min
         dark = look.mean < enrolment.mean_min and share < SEEN_PARTLY
         gone = not dark and share < SEEN_LOST and look.coarse < COARSE_LOST
-        soft = look.sharp < sharp_min and look.crisp < CRISP_LOST
+        soft = sharp < sharp_min and look.crisp < CRISP_LOST
         displaced = not dark and not soft and shift >= enrolment.shift_max and look.structure >= STRUCTURE_LOST
         empty = look.structure < STRUCTURE_LOST
-        blurred = not dark and not displaced and look.coarse >= COARSE_LOST and look.sharp < sharp_min
+        blurred = not dark and not displaced and look.coarse >= COARSE_LOST and sharp < sharp_min
         partly = not dark and not displaced and not blurred and share < SEEN_PARTLY and still
         return {
             "dark": (dark, (look.mean, enrolment.mean_min)),
             "covered": (gone and empty, (share, SEEN_LOST)),
             "partly": (partly, (share, SEEN_PARTLY)),
             "moved": (displaced or (gone and not empty and still), (shift, enrolment.shift_max)),
-            "defocused": (blurred, (look.sharp, sharp_min)),
+            "defocused": (blurred, (sharp, sharp_min)),
         }
+
+    def _settle(self, holding: list[_Condition], moving: float, dt: float) -> None:
+        """What lies between two conditions, blurred and displaced by turns, is the one that held longer, and no less an event."""
+        lasts = bool(holding) and moving < STILL_SHARE
+        self._lost_s = self._lost_s + dt if lasts else max(0.0, self._lost_s - FORGET * dt)
+        if lasts and self._lost_s >= LOST_S and all(one.event is None for one in self._whole.values()):
+            most = max(holding, key=lambda one: one.level_s)
+            most.level_s = max(most.level_s, most.hold_s)
 
     def _stopped(self, look: Look, reading: SpotReading, dt: float, lost: bool) -> tuple[bool, tuple[float, float]]:
         enrolment = self._known.enrolment

@@ -148,7 +148,7 @@ class _Numbers:
 def _kept(look: Look) -> _Numbers:
     return _Numbers(
         look.state, look.time_s, look.agree.astype(np.float16), look.edges.astype(np.float16),
-        look.motion.astype(np.float16), look.mean, look.sharp, look.shift, look.same,
+        look.motion.astype(np.float16), look.mean, look.projected.sharp(), look.shift, look.same,
     )  # fmt: skip
 
 

@@ -86,6 +86,8 @@ DARK_SHARE: Final = 0.4
 """Of the lowest enrolled mean, below which it is dark."""
 SHARP_MARGIN: Final = 0.8
 """Of the lowest enrolled sharpness, below which it is defocused."""
+SHARP_CELLS_SHARE: Final = 0.3
+"""Sharpness is judged without doors and cablings that changed if the rest holds this share of the fine structure."""
 SHIFT_MIN_PX: Final = 1.3
 SHIFT_MARGIN: Final = 2.0
 SHIFT_RESPONSE: Final = 0.12
@@ -112,6 +114,8 @@ HOLD_S: Final = {
     "cabling": 1.0,
 }
 """How long a condition lasts before it is an event."""
+LOST_S: Final = 2.5
+"""How long any of the first five lasts, nothing moving, before one of them is an event though they change places."""
 MOVING_SHARE: Final = 0.04
 """Of the cells of a region and its ring, above which something moves there."""
 MOVING_EDGES_MAX: Final = 4.0

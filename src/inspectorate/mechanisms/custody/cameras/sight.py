@@ -4,7 +4,8 @@
   correlated: lights that brighten, dim or shade a cell leave that as it is, and whatever covers it does not. Noise, measured
   from frame to frame, is taken out; where it exceeds the structure of a cell, nothing is said of that cell.
 - **Sharpness.** The picture is projected on the fine structure of the reference, and on its coarse structure. Their ratio falls
-  with defocus, whatever the gain; noise is in neither projection.
+  with defocus, whatever the gain; noise is in neither projection. An opened door takes fine structure away, too: so it is kept by
+  cells, and taken over those that are asked for.
 - **Place.** Each quarter of the picture is registered with the reference by phase correlation.
 - **Motion.** What differs from the picture of 0.75 s before, cell by cell, beyond what noise and lamps did at enrolment.
 
@@ -32,6 +33,7 @@ from inspectorate.mechanisms.custody.cameras.reference import (
     NOISE_S,
     NOISY,
     ROWS,
+    SHARP_CELLS_SHARE,
     SHIFT_EVERY_S,
     SHIFT_RESPONSE,
     SMOOTH_S,
@@ -61,6 +63,8 @@ class Reference:
     energy: CellFloats
     fine: Floats
     coarse: Floats
+    fine_energy: CellFloats
+    coarse_energy: CellFloats
     mean: float
     edges_sum: float
     """Over cells, of the root mean square of gradients."""
@@ -71,8 +75,31 @@ class Reference:
         energy = per_cell(parts.gx**2 + parts.gy**2)
         return cls(
             grey=grey, gx=parts.gx, gy=parts.gy, energy=energy, fine=parts.fine, coarse=parts.coarse,
+            fine_energy=per_cell(parts.fine**2), coarse_energy=per_cell(parts.coarse**2),
             mean=float(grey.mean()), edges_sum=float(np.sqrt(energy).sum()) + 1.0,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projected:
+    """The picture projected on fine and coarse structure of the reference, cell by cell."""
+
+    fine: CellFloats
+    coarse: CellFloats
+    reference: Reference
+
+    def sharp(self, cells: NDArray[np.bool_] | None = None) -> float:
+        """Fine structure as a share of the reference's, at the strength of the coarse, over these cells (none: all).
+
+        Cells that hold too little of the fine structure to tell are not asked alone: all are.
+        """
+        fine, coarse = self.reference.fine_energy, self.reference.coarse_energy
+        if cells is None or float(fine[cells].sum()) < SHARP_CELLS_SHARE * float(fine.sum()):
+            cells = np.ones(fine.shape, bool)
+        strength = float(self.coarse[cells].sum()) / (float(coarse[cells].sum()) + EPSILON)
+        return (
+            float(self.fine[cells].sum()) / (float(fine[cells].sum()) + EPSILON) / strength if strength > 0.05 else 0.0
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +122,7 @@ class Look:
     """Correlation of coarse structure over the whole picture."""
     structure: float
     """Its strength, as a share of the reference's."""
-    sharp: float
+    projected: Projected
     crisp: float
     """Strength of edges at the contrast of the reference, as a share of its own: falls with blur, and not with displacement."""
     shift: float | None
@@ -175,7 +202,10 @@ class Sight:
             self._state_due_s = frame.time_s + STATE_EVERY_S
         reference = self.references[self._state]
         agree = _agree(parts, own, reference)
-        coarse, structure, sharp = _strengths(parts, reference)
+        coarse, structure = _coarse(parts, reference)
+        projected = Projected(
+            fine=per_cell(parts.fine * reference.fine), coarse=per_cell(parts.coarse * reference.coarse), reference=reference
+        )  # fmt: skip
         shift = None
         if frame.time_s >= self._shift_due_s or gap < 0:
             shift = self._shift(parts, reference)
@@ -187,7 +217,7 @@ class Sight:
         noisy = noise > NOISY * reference.energy * np.float32(min(structure, 2.0) ** 2)
         return Look(
             time_s=frame.time_s, mean=mean, state=self._state, agree=agree, noisy=noisy, motion=motion, coarse=coarse,
-            structure=structure, sharp=sharp, shift=shift, same=same, smooth=smooth,
+            structure=structure, projected=projected, shift=shift, same=same, smooth=smooth,
             edges=edges, crisp=float(edges.sum()) / reference.edges_sum,
         )  # fmt: skip
 
@@ -250,14 +280,9 @@ def _agree(parts: Parts, own: CellFloats, reference: Reference) -> CellFloats:
     return found
 
 
-def _strengths(parts: Parts, reference: Reference) -> tuple[float, float, float]:
-    """Correlation and strength of coarse structure, and sharpness."""
-    coarse_dot = float(np.vdot(parts.coarse, reference.coarse))
-    coarse_ref = float(np.vdot(reference.coarse, reference.coarse)) + 1.0
-    coarse_own = float(np.vdot(parts.coarse, parts.coarse)) + 1.0
-    fine_dot = float(np.vdot(parts.fine, reference.fine))
-    fine_ref = float(np.vdot(reference.fine, reference.fine)) + 1.0
-    correlation = coarse_dot / math.sqrt(coarse_ref * coarse_own)
-    strength = coarse_dot / coarse_ref
-    sharp = (fine_dot / fine_ref) / strength if strength > 0.05 else 0.0
-    return correlation, math.sqrt(coarse_own / coarse_ref), sharp
+def _coarse(parts: Parts, reference: Reference) -> tuple[float, float]:
+    """Correlation and strength of coarse structure."""
+    dot = float(np.vdot(parts.coarse, reference.coarse))
+    theirs = float(np.vdot(reference.coarse, reference.coarse)) + 1.0
+    own = float(np.vdot(parts.coarse, parts.coarse)) + 1.0
+    return dot / math.sqrt(theirs * own), math.sqrt(own / theirs)
