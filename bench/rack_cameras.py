@@ -9,7 +9,8 @@ is rendered.
     --only PART      tampers, honest, lamp or speed
 
 Exits 1 if a kind of tamper is found within 5 s of video in less than 95 of 100 trials, if honest hours raise more than one false
-alarm a camera-day, or if a forged lamp passes where it should not.
+alarm a camera-day, or if a forged lamp passes where it should not. (Of late pictures one answer in each row may pass: a few
+patterns in a thousand leave the delay open.)
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ ALARMS_A_DAY_MAX = 1.0
 ROOMS = {"held-out seeds": (TRAINING, (87, 88, 89)), "held-out setting": (HELD_OUT, (97, 98, 99))}
 OF_EACH, HOURS = 12, 24.0
 LAMP_S = 200.0
+VAGUE = 1
+"""Answers of a late picture that may pass."""
 BEGINS = datetime(2026, 11, 1, 10, tzinfo=UTC)
 
 
@@ -195,7 +198,7 @@ def print_lamp(console: Console) -> int:
                 )  # fmt: skip
                 expected = how == "honest" or (how == "switch" and delay <= enrolled_s)
                 beyond = delay > enrolled_s + 1.5 * plan.tolerance_s or how == "blob"
-                wrong += (expected and good < len(got)) or (beyond and good > 0)
+                wrong += (expected and good < len(got)) or (beyond and good > (VAGUE if how == "switch" else 0))
     console.print(f"the verifier's lamp: {plan.slots} slots of {plan.slot_s} s every {plan.every_s:.0f} s, delay {enrolled_s} s, "
                   f"tolerance {plan.tolerance_s} s")  # fmt: skip
     console.print(table)
