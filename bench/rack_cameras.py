@@ -34,7 +34,9 @@ from inspectorate.mechanisms.custody.cameras.challenge import Answer, LampPlan, 
 from inspectorate.mechanisms.custody.cameras.enrol import checked
 from inspectorate.mechanisms.custody.cameras.enrolment import Known
 from inspectorate.mechanisms.custody.cameras.eye import Eye
+from inspectorate.mechanisms.custody.cameras.reference import HISTORY_S, MATCH_EVERY_S, MATCH_TWICE
 from inspectorate.mechanisms.custody.cameras.source import frames_of_stream
+from inspectorate.mechanisms.custody.cameras.spots import History
 from inspectorate.mechanisms.custody.opencv import opencv
 from inspectorate.statistics import clopper_pearson_lower
 from inspectorate.worlds.rack_encoder import encoded
@@ -236,7 +238,25 @@ def print_speed(console: Console) -> None:
     console.print("speed, by processor time of one core, 640 x 360 in H.264, 240 frames:")
     for name, seconds in timed.items():
         console.print(f"    {name}: {len(film) / seconds:.0f} frames/s")
-    console.print(f"    watching takes {timed['watch'] / timed['MOG2 at 640 x 360']:.1f} times as long as MOG2 alone\n")
+    console.print(f"    watching takes {timed['watch'] / timed['MOG2 at 640 x 360']:.1f} times as long as MOG2 alone")
+    for hours in (1, 24, 168):
+        spent = searched(hours)
+        share = spent / MATCH_EVERY_S
+        console.print(
+            f"    a search of {hours} h of lamps: {1000 * spent:.1f} ms, {share:.1%} of a core for a live camera"
+        )
+    console.print("")
+
+
+def searched(hours: int) -> float:
+    """Processor seconds of one search for repetitions in so long a history."""
+    history, rng = History(4.0, HISTORY_S), np.random.default_rng(hours)
+    for one in rng.integers(0, 1 << 63, hours * 3600 * 4):
+        history.add(int(one), (1 << 64) - 1)
+    begin = time.process_time()
+    for _ in range(10):
+        history.search(MATCH_TWICE)
+    return (time.process_time() - begin) / 10
 
 
 def main() -> int:

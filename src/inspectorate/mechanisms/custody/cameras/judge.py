@@ -39,8 +39,8 @@ from inspectorate.mechanisms.custody.cameras.challenge import Answer, LampPlan, 
 from inspectorate.mechanisms.custody.cameras.enrolment import Enrolment
 from inspectorate.mechanisms.custody.cameras.reference import (
     HISTORY_S,
+    JUDGED_EVERY_S,
     MATCH_DEVIATIONS,
-    MATCH_EVERY_S,
     MATCH_SPANS_S,
     MATCH_TWICE,
     SHORT_SHARE,
@@ -215,7 +215,7 @@ class _Judging:
         for one, written in usable:
             if history is None or written.head.rate != rate:
                 rate = written.head.rate
-                history, every = History(rate, HISTORY_S), max(1, round(MATCH_EVERY_S * rate))
+                history, every, repeats = History(rate, HISTORY_S), max(1, round(JUDGED_EVERY_S * rate)), []
             enrolment = self.brought.enrolments.get(written.head.enrolment)
             least = enrolment.match_deviations if enrolment else MATCH_DEVIATIONS
             if [one.deviations for one in repeats] != [least] * len(MATCH_SPANS_S):

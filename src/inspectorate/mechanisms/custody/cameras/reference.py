@@ -146,8 +146,12 @@ LIVE_MARGIN: Final = 0.5
 MATCH_SPANS_S: Final = (3.25, 4.5)
 """Lengths that are compared. The longer one carries 1.4 times the bits: repetitions that an encoder has blurred show there."""
 MATCH_EVERY_S: Final = 0.5
+JUDGED_EVERY_S: Final = 2.0
+"""Who judges segments afterwards looks for repetitions so often: what a search costs grows with the history."""
 MATCH_AGAIN_S: Final = 1.0
-"""Twice in a row means so far apart."""
+"""Twice in a row means at least so far apart."""
+MATCH_KEPT_S: Final = 2.5
+"""And at most so far."""
 MATCH_ONCE: Final = 0.86
 MATCH_TWICE: Final = 0.78
 """Agreement of the bits of a stretch with an earlier one: once, or twice in a row at one distance."""

@@ -28,6 +28,7 @@ from inspectorate.mechanisms.custody.cameras.reference import (
     LIVE_WINDOW_S,
     MATCH_AGAIN_S,
     MATCH_INDEPENDENT,
+    MATCH_KEPT_S,
     MATCH_ONCE,
     MATCH_PLAIN,
     MATCH_SPANS_S,
@@ -140,7 +141,7 @@ class Repeats:
 
     def judge(self, match: Match | None, now_s: float) -> bool:
         """Whether a match, or none, is a repetition; times must not fall."""
-        while self.earlier and self.earlier[0][0] < now_s - 2 * MATCH_AGAIN_S:
+        while self.earlier and self.earlier[0][0] < now_s - MATCH_KEPT_S:
             self.earlier.popleft()
         if match is None or match.agreement < MATCH_TWICE or match.deviations < self.deviations:
             return False
