@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from inspectorate.cli.options import EXISTING, EXISTING_FILE, NEW_PATH, anchors_option, json_option, now, print_json
+from inspectorate.cli.witnesses import published, witness_addresses, witness_option
 from inspectorate.declaration import load_declaration
 from inspectorate.evidence import Bundle, Origin, check_new, read_statements, write_bundle
 from inspectorate.keys import SigningKey, TrustAnchors
@@ -27,6 +28,7 @@ def bundle() -> None:
 @click.option("--ledger", "ledger_path", type=EXISTING, required=True, help="The log that holds the statements.")
 @click.option("--ledger-key", type=EXISTING_FILE, required=True, help="The log's key.")
 @click.option("--key", "key_path", type=EXISTING_FILE, required=True, help="The key that signs the bundle.")
+@witness_option
 @json_option
 def create(
     out: Path,
@@ -36,15 +38,22 @@ def create(
     ledger_path: Path,
     ledger_key: Path,
     key_path: Path,
+    witnesses: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Write the bundle OUT (a folder, or an archive if it ends in .tar)."""
+    """Write the bundle OUT (a folder, or an archive if it ends in .tar).
+
+    Where the reviewer's anchors ask for witnesses of the log, name them: the checkpoint of the bundle is cosigned and published.
+    """
     # The log never loses the declaration that is appended to it: before that, all is read that can be refused.
     check_new(out)
     envelopes, payloads = read_spool(spool)
     declaration = load_declaration(declaration_path)
     prover, packer = SigningKey.read(declaration_key), SigningKey.read(key_path)
+    addresses = witness_addresses(witnesses)
     with Log.open(ledger_path, SigningKey.read(ledger_key)) as log:
+        if addresses:
+            published(log, addresses)
         contents = submit(
             envelopes=envelopes,
             payloads=payloads,
@@ -54,6 +63,7 @@ def create(
             bundle_key=packer,
             created_at=now(),
             origin=Origin.RECORDED,
+            cosign=(lambda: published(log, addresses)) if addresses else None,
         )
     write_bundle(contents, out)
     size = sum(map(len, contents.values()))

@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 
 from inspectorate.cli.options import write_text
+from inspectorate.cli.witnesses import published, witness_addresses, witness_option
 from inspectorate.errors import EnvironmentError_, EvidenceError, InputError
 from inspectorate.files import read_bounded
 from inspectorate.keys import SigningKey, TrustAnchors
@@ -27,7 +28,7 @@ from inspectorate.ledger.note import NOTE_BYTES_MAX, KeyKind, Note, VerifierKey
 from inspectorate.ledger.proof import PROOF_BYTES_MAX, proof_origin, prove_entry, verify_proof
 from inspectorate.ledger.tiles import ENTRY_BYTES_MAX
 from inspectorate.ledger.witness import Witness
-from inspectorate.ledger.witness_http import WitnessAddress, WitnessServer, cosigned_checkpoint
+from inspectorate.ledger.witness_http import WitnessServer, cosigned_checkpoint
 
 LINES_A_BATCH = 1000
 """At most 64 MB a batch, below what a log takes at once."""
@@ -95,16 +96,15 @@ def append(directory: Path, files: tuple[Path, ...], lines: bool, key_path: Path
 
 @ledger.command()
 @click.argument("directory", type=_folder)
-@click.option("--witness", "witnesses", multiple=True, metavar="VKEY@URL", help="Ask this witness for a cosignature.")
+@witness_option
 @click.option("--key", "key_path", type=_existing, help="Publish the cosigned checkpoint in the log (needs its key).")
 @_json
 def checkpoint(directory: Path, witnesses: tuple[str, ...], key_path: Path | None, as_json: bool) -> None:
     """Print the log's current checkpoint, with the cosignatures of witnesses."""
-    addresses = [_address(text) for text in witnesses]
+    addresses = witness_addresses(witnesses)
     with Log.open(directory, SigningKey.read(key_path) if key_path else None) as log:
-        signed = cosigned_checkpoint(log, addresses) if addresses else log.checkpoint()
-        if addresses and key_path:
-            log.attach(signed)
+        ask = published if key_path else cosigned_checkpoint
+        signed = ask(log, addresses) if addresses else log.checkpoint()
     stated = Checkpoint.parse(Note.parse(signed, where="checkpoint").text, where="checkpoint")
     result = {"origin": stated.origin, "size": stated.size, "root": stated.root.hex(), "checkpoint": signed.decode()}
     _print(result, signed.decode().removesuffix("\n"), as_json)
@@ -199,14 +199,6 @@ def witness(listen: str, state: Path, name: str, logs: tuple[str, ...], key_path
         stop.wait()
         server.shutdown()
     disk.close()
-
-
-def _address(text: str) -> WitnessAddress:
-    """`VKEY@URL`, split at the last @ before the scheme. Raises `InputError`."""
-    match = re.fullmatch(r"(.+)@(https?://.+)", text)
-    if not match:
-        raise InputError("is not VKEY@URL", where=f"--witness {text}")
-    return WitnessAddress(url=match[2], key=VerifierKey.parse(match[1], where="--witness"))
 
 
 def _read_entries(files: Sequence[Path]) -> list[bytes]:
