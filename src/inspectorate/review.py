@@ -43,7 +43,7 @@ from inspectorate.evidence import (
 )
 from inspectorate.findings import Finding, fuse
 from inspectorate.keys import TrustAnchors
-from inspectorate.ledger import ProofVerifier, VerifiedInclusion, proof_origin
+from inspectorate.ledger import Continuation, ProofVerifier, VerifiedInclusion, proof_origin
 from inspectorate.mechanisms.custody.appraise import CUSTODY
 from inspectorate.mechanisms.guarantee.appraise import GUARANTEE
 from inspectorate.mechanisms.inspection.appraise import INSPECTION
@@ -85,6 +85,9 @@ class LedgerState(Record):
     tree_size: int
     root: Text
     witnesses: tuple[Text, ...]
+    seen_before: int = Field(
+        default=0, ge=0, description="entries that an earlier review saw: what is missing of those is not counted again"
+    )
 
 
 class Review(Record):
@@ -132,9 +135,11 @@ def review(
     as_of: datetime,
     interval_s: float = INTERVAL_S,
     with_proposed: bool = False,
+    since: LedgerState | None = None,
 ) -> Review:
     """Review an opened bundle (step 2 is `Bundle.open`, which checks every byte).
 
+    `since`: the state of the same log in an earlier review. Entries from before then need not be in this bundle.
     Raises `InputError` where agreement or options cannot be used, `RejectedEvidence` where no verdict may be given.
     """
     # (1)
@@ -142,10 +147,14 @@ def review(
         terms = agreement.on(as_of, with_proposed=with_proposed)
     except ValueError as fault:
         raise InputError(str(fault), remedy="choose another date or agreement") from None
+    if since is not None and not anchors.ledgers:
+        raise InputError(
+            "the anchors name no ledger", where="--since", remedy="name the log of the earlier review in them"
+        )
     # (3)
     statements, problems = read_statements(bundle, anchors=anchors)
     # (4)
-    ledger, not_logged, ledger_problems = _check_ledger(bundle, statements, anchors)
+    ledger, not_logged, ledger_problems = _check_ledger(bundle, statements, anchors, since)
     # (5)
     declaration, digest = _find_declaration(bundle, statements, not_logged, terms)
     # (6)
@@ -187,12 +196,12 @@ def review(
         problems=all_problems,
         findings=fuse(terms, assessments, account, as_of=as_of),
         account=account,
-        not_checked=_not_checked(anchors, evidence),
+        not_checked=_not_checked(anchors, evidence, ledger),
     )
 
 
 def _check_ledger(
-    bundle: Bundle, statements: Collection[VerifiedStatement], anchors: TrustAnchors
+    bundle: Bundle, statements: Collection[VerifiedStatement], anchors: TrustAnchors, since: LedgerState | None
 ) -> tuple[LedgerState | None, dict[str, str], tuple[Problem, ...]]:
     """Step 4. Returns the log's state, why statements are not logged, and which entries were withheld."""
     if not anchors.ledgers:
@@ -220,9 +229,36 @@ def _check_ledger(
         )
     first = next(iter(proven.values()))
     state = LedgerState(
-        origin=first.origin, tree_size=first.tree_size, root=first.root.hex(), witnesses=tuple(first.witnesses)
-    )
+        origin=first.origin, tree_size=first.tree_size, root=first.root.hex(), witnesses=tuple(first.witnesses),
+        seen_before=_seen_before(bundle, since, first),
+    )  # fmt: skip
     return state, not_logged, _withheld(state, {p.index for p in proven.values()})
+
+
+def _seen_before(bundle: Bundle, since: LedgerState | None, now: VerifiedInclusion) -> int:
+    """How many entries an earlier review saw of this log. Raises `RejectedEvidence` where it does not continue what that saw."""
+    if since is None or not since.tree_size:
+        return 0
+    if (since.tree_size, since.root, since.origin) == (now.tree_size, now.root.hex(), now.origin):
+        return since.tree_size
+    remedy = f"ask for a bundle that was made with --since {since.tree_size}, of the same log"
+    if since.origin != now.origin:
+        problem = f"its statements stand in the log {now.origin}, and the earlier review is of {since.origin}"
+        raise RejectedEvidence(ProblemKind.FORKED, problem, remedy=remedy)
+    data = bundle.continues(since.tree_size)
+    if data is None:
+        problem = f"holds no proof that its log continues the {since.tree_size} entries that the earlier review saw"
+        raise RejectedEvidence(ProblemKind.MISSING, problem, remedy=remedy)
+    where = f"continues/{since.tree_size}"
+    try:
+        proof = Continuation.parse(data, where=where)
+        if proof.old_size != since.tree_size:
+            raise EvidenceError(f"is of {proof.old_size} entries", where=where)
+        proof.verify(bytes.fromhex(since.root), size=now.tree_size, root=now.root, where=where)
+    except EvidenceError as fault:
+        problem = f"its log does not continue what the earlier review saw: {fault.problem}"
+        raise RejectedEvidence(ProblemKind.FORKED, problem, where=where) from None
+    return since.tree_size
 
 
 def _verify_proof(proof: bytes, statement_digest: str, verifiers: Mapping[str, ProofVerifier]) -> VerifiedInclusion:
@@ -235,15 +271,17 @@ def _verify_proof(proof: bytes, statement_digest: str, verifiers: Mapping[str, P
 
 
 def _withheld(state: LedgerState, seen: set[int]) -> tuple[Problem, ...]:
-    missing = state.tree_size - len(seen)
+    begin, seen = state.seen_before, {index for index in seen if index >= state.seen_before}
+    missing = state.tree_size - begin - len(seen)
     if not missing:
         return ()
-    first = [index for index in range(min(state.tree_size, len(seen) + 10)) if index not in seen][:10]
+    first = [index for index in range(begin, min(state.tree_size, begin + len(seen) + 10)) if index not in seen][:10]
+    new = state.tree_size - begin
     return (
         Problem(
             kind=ProblemKind.WITHHELD,
             subject=f"log {state.origin}",
-            detail=f"{missing} of {state.tree_size} entries are not in the bundle, the first at {', '.join(map(str, first))}",
+            detail=f"{missing} of {new} entries are not in the bundle, the first at {', '.join(map(str, first))}",
         ),
     )
 
@@ -299,13 +337,17 @@ def _appraise(
     return tuple(found)
 
 
-def _not_checked(anchors: TrustAnchors, evidence: Evidence) -> tuple[str, ...]:
+def _not_checked(anchors: TrustAnchors, evidence: Evidence, ledger: LedgerState | None) -> tuple[str, ...]:
     """What this pass did not look at, whatever the clauses."""
     found = ["whether the chips that are declared are all the chips there are"]
     if not anchors.ledgers:
         found.append("the ledger: the reviewer's anchors name none, so evidence could have been left out unseen")
     elif not any(ledger.witnesses_min for ledger in anchors.ledgers):
         found.append("whether the log shows others the same history: the anchors ask for no witness")
+    if ledger is not None and ledger.seen_before:
+        found.append(
+            f"the first {ledger.seen_before} entries of the log, where they are not here: an earlier review saw them"
+        )
     if not evidence.custody:
         found.append("who held the sensors: there are no custody statements")
     return tuple(found)

@@ -19,6 +19,8 @@ LONG_FILES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}
 """File:function -> lines of its body."""
 MANY_PARAMETERS: dict[str, str] = {
+    "src/inspectorate/cli/review.py:review_bundle": "the reviewer's choices, one by one; all but the bundle are keyword-only",
+    "src/inspectorate/evidence/bundle.py:bundle_contents": "a bundle is made of exactly these; all are keyword-only",
     "src/inspectorate/mechanisms/interconnect/flows/sflow.py:flow_sample": "a compiled kernel takes arrays, not records",
     "src/inspectorate/mechanisms/interconnect/flows/sflow.py:counter_sample": "a compiled kernel takes arrays, not records",
     "src/inspectorate/mechanisms/interconnect/plan/kernel.py:_best_steps": "a compiled kernel takes numbers, not records",
@@ -26,6 +28,7 @@ MANY_PARAMETERS: dict[str, str] = {
     "src/inspectorate/mechanisms/interconnect/plan/kernel.py:_consider": "a compiled kernel takes numbers, not records",
     "src/inspectorate/mechanisms/interconnect/plan/kernel.py:cycle_s": "a compiled kernel takes numbers, not records",
     "src/inspectorate/mechanisms/interconnect/sensor.py:_view": "all of it comes from one loop over grids",
+    "src/inspectorate/review.py:review": "the reviewer's choices, one by one; all but the bundle are keyword-only",
     "src/inspectorate/submission.py:submit": "a bundle is made of exactly these; all are keyword-only",
 }
 """File:function -> why. Options of a command of the command line do not count: click passes each by itself."""

@@ -24,9 +24,10 @@ from inspectorate.evidence import (
     read_statements,
     sign_statement,
 )
+from inspectorate.evidence.bundle import Files
 from inspectorate.keys import Holder, LedgerAnchor, Role, SigningKey, TrustAnchor, TrustAnchors
 from inspectorate.ledger import KeyKind, MemoryLog, VerifierKey
-from inspectorate.review import Review, review
+from inspectorate.review import LedgerState, Review, review
 from inspectorate.submission import ledger_entry, submit
 
 ORIGIN = "test.example/log"
@@ -85,10 +86,14 @@ def renamed(taken: Taken, names: Mapping[str, str]) -> Taken:
 
 
 def sign_again(
-    taken: Taken, *, leave_out: Callable[[FlowExportSegment], bool] = lambda segment: False
-) -> tuple[Memory, TrustAnchors]:
-    """A bundle of the parts under the test's key, without the segments that are left out, and anchors that trust it."""
-    log = MemoryLog(ORIGIN, KEY)
+    taken: Taken, *, leave_out: Callable[[FlowExportSegment], bool] = lambda segment: False,
+    log: MemoryLog | None = None, since: tuple[int, ...] = (),
+) -> tuple[Memory, TrustAnchors]:  # fmt: skip
+    """A bundle of the parts under the test's key, without the segments that are left out, and anchors that trust it.
+
+    `log` may hold entries from before; `since` are sizes of it that the bundle proves to be its beginning.
+    """
+    log = log or MemoryLog(ORIGIN, KEY)
     envelopes: list[bytes] = []
     payloads: dict[str, bytes] = {}
     for sensor, members in taken.segments.items():
@@ -114,6 +119,7 @@ def sign_again(
         bundle_key=KEY,
         created_at=period.end + timedelta(hours=1),
         origin=next(iter(taken.segments.values()))[0].origin,
+        since=since,
     )
     anchor = TrustAnchor(
         name="tester",
@@ -128,11 +134,14 @@ def sign_again(
     return Memory(contents), TrustAnchors(anchors=(anchor,), ledgers=(ledger,))
 
 
-def review_files(files: Memory, anchors: TrustAnchors, *, as_of: datetime = AS_OF) -> Review:
+def review_files(
+    files: Files, anchors: TrustAnchors, *, as_of: datetime = AS_OF, since: LedgerState | None = None
+) -> Review:
     return review(
         Bundle.check(files, anchors=anchors),
         agreement=load_agreement("inference-only"),
         anchors=anchors,
         as_of=as_of,
         interval_s=60.0,
+        since=since,
     )

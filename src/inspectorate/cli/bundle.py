@@ -29,6 +29,8 @@ def bundle() -> None:
 @click.option("--ledger-key", type=EXISTING_FILE, required=True, help="The log's key.")
 @click.option("--key", "key_path", type=EXISTING_FILE, required=True, help="The key that signs the bundle.")
 @witness_option
+@click.option("--since", type=click.IntRange(1), multiple=True, metavar="SIZE",
+              help="Prove that the log continues its first SIZE entries, which an earlier review saw.")  # fmt: skip
 @json_option
 def create(
     out: Path,
@@ -39,11 +41,13 @@ def create(
     ledger_key: Path,
     key_path: Path,
     witnesses: tuple[str, ...],
+    since: tuple[int, ...],
     as_json: bool,
 ) -> None:
     """Write the bundle OUT (a folder, or an archive if it ends in .tar).
 
     Where the reviewer's anchors ask for witnesses of the log, name them: the checkpoint of the bundle is cosigned and published.
+    A log goes on from one bundle to the next: with --since, a reviewer does not take what an earlier bundle held for withheld.
     """
     # The log never loses the declaration that is appended to it: before that, all is read that can be refused.
     check_new(out)
@@ -63,6 +67,7 @@ def create(
             bundle_key=packer,
             created_at=now(),
             origin=Origin.RECORDED,
+            since=since,
             cosign=(lambda: published(log, addresses)) if addresses else None,
         )
     write_bundle(contents, out)

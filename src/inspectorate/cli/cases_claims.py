@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
 from inspectorate.agreement import Agreement
 from inspectorate.assessment import Lead
-from inspectorate.canonical import Record, digest_of, first_fault, parse_json
+from inspectorate.canonical import Record, digest_of
 from inspectorate.cli.cases_desk import acted, on_case, open_desk, words_from, yaml_from
 from inspectorate.cli.options import EXISTING_FILE, FiniteRange, now, parse_time, print_json, printable
+from inspectorate.cli.reviews import read_review
 from inspectorate.corroboration import TOUCHES, HeardLead, corroborate
-from inspectorate.errors import EvidenceError, InputError
+from inspectorate.errors import InputError
 from inspectorate.evidence import Activity, HumanSource, Step
-from inspectorate.files import read_bounded
 from inspectorate.mechanisms.whistleblowing.cases.acts import Claim, Corroborated, Link, Noted, OtherWord
 from inspectorate.mechanisms.whistleblowing.cases.link import tie
 from inspectorate.mechanisms.whistleblowing.cases.state import CaseState
@@ -27,7 +26,6 @@ from inspectorate.review import Review
 FROM_REPORT = (("saw", ("seen", "text", "more")), ("could_see", ("view",)), ("could_not_see", ("unseen",)))
 """Parts of a claim, and the fields that hold them: of the intake's forms, and of a report that was sealed by hand (`text`)."""
 SENTENCE_CHARACTERS = 4000
-REVIEW_BYTES_MAX = 256 << 20
 
 
 class Words(Record):
@@ -173,21 +171,6 @@ def corroborate_(case: str, desk_folder: Path, as_json: bool, review_path: Path,
         return
     for said, act in found:
         click.echo("\n".join(_paragraph(said, state.links[said.id], act)))
-
-
-def read_review(path: Path) -> tuple[bytes, Review]:
-    """A review as `review --json` prints it. Raises `InputError`."""
-    data = read_bounded(path, REVIEW_BYTES_MAX)
-    try:
-        return data, Review.model_validate(parse_json(data, where=str(path)))
-    except ValidationError as fault:
-        raise InputError(
-            f"is no review: {first_fault(fault)}",
-            where=str(path),
-            remedy="give what `inspectorate review --json` printed",
-        ) from None
-    except EvidenceError as fault:
-        raise InputError(fault.problem, where=str(path)) from None
 
 
 def hold(said: Claim, tied: Link, review: Review, agreement: Agreement, *, review_digest: str) -> Corroborated:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 
-from inspectorate.canonical import JSON_BYTES_MAX, Record, digest_of, first_fault, parse_json
+from inspectorate.canonical import JSON_BYTES_MAX, Record, digest_of, parse_json
 from inspectorate.cli.beacon_round import given_round
 from inspectorate.cli.doubt import DAYS, PROBABILITY, QUOTA, reviewed_of
 from inspectorate.cli.options import (
@@ -29,6 +28,7 @@ from inspectorate.cli.options import (
     write_text,
 )
 from inspectorate.cli.plan_inspections_text import draw_lines, plan_lines
+from inspectorate.cli.reviews import read_review
 from inspectorate.declaration import Declaration, load_declaration
 from inspectorate.drawing.ranks import SECRET_BYTES
 from inspectorate.drawing.sources import Promise, Randomness, Revealed
@@ -50,7 +50,6 @@ from inspectorate.planning.inspections import (
 )
 from inspectorate.planning.inspections.season import WEEKS_MAX
 from inspectorate.report.doubt_page import render_doubt_page
-from inspectorate.review import Review
 
 
 class _Planning(click.Group):
@@ -213,20 +212,7 @@ def verify_command(
 
 def _reviewed(path: Path) -> Reviewed:
     """What is read of a review. Raises `InputError`: a review is the verifier's own file."""
-    data = _read(path)
-    try:
-        review = Review.model_validate(parse_json(data, where=str(path)), strict=False)
-    except EvidenceError as fault:
-        raise InputError(
-            fault.problem, where=str(path), remedy="give the JSON of `inspectorate review --json`"
-        ) from None
-    except ValidationError as fault:
-        raise InputError(
-            f"is no review: {first_fault(fault)}",
-            where=str(path),
-            remedy="give the JSON of `inspectorate review --json`",
-        ) from None
-    return reviewed_of(review)
+    return reviewed_of(read_review(path)[1])
 
 
 def _read(path: Path) -> bytes:

@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from pydantic import ValidationError
 
 from inspectorate.agreement import Agreement, load_agreement
-from inspectorate.canonical import JSON_BYTES_MAX, first_fault
 from inspectorate.cli.options import EXISTING_FILE, FiniteRange, json_option, print_json
 from inspectorate.cli.plan_portfolio import AHEAD_YEARS, span_of
 from inspectorate.cli.plan_portfolio_text import Line, echo, money, table_of
+from inspectorate.cli.reviews import read_review
 from inspectorate.errors import InputError
-from inspectorate.files import read_bounded
 from inspectorate.planning.portfolio import (
     Catalogue,
     Fleet,
@@ -97,12 +95,7 @@ def strength(
 def _review(path: Path | None) -> Review | None:
     if path is None:
         return None
-    data = read_bounded(path, JSON_BYTES_MAX)
-    try:
-        return Review.model_validate_json(data)
-    except ValidationError as fault:
-        raise InputError(f"is no review: {first_fault(fault)}", where=str(path),
-                         remedy="make it with `inspectorate review --json`") from None  # fmt: skip
+    return read_review(path)[1]
 
 
 def _regime(review: Review | None, named: str | None, catalogue: Catalogue, agreement: Agreement) -> Regime:

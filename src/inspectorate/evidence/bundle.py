@@ -4,6 +4,7 @@
     statements/<hex>.json    DSSE envelopes; <hex> is the SHA-256 of the file
     payloads/<hex>           what the statements speak of; <hex> is the SHA-256 of the file
     proofs/<hex>             ledger proof of the statement <hex>, opaque here
+    continues/<size>         proof that the ledger continues its first <size> entries, opaque here
 
 Rules:
 
@@ -11,7 +12,7 @@ Rules:
   any byte that differs, any name outside of this layout: the whole bundle is refused, with the reason.
 - An archive has one byte form: plain tar with fixed headers in sorted order. Any other tar is refused.
 - A payload is hashed again when it is handed out, and those same bytes are what the caller gets.
-- Links, special files and folders within the three folders are refused. Sizes and counts are bounded.
+- Links, special files and folders within the four folders are refused. Sizes and counts are bounded.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from inspectorate.canonical import digest_of
@@ -46,7 +48,12 @@ SMALL_BYTES_MAX = 1024 * 1024
 NAME_SHOWN = 200
 """Characters of a stray file's name that an error shows; the name is the sender's, and is escaped."""
 
-_NAME = re.compile(r"(statements/[0-9a-f]{64}\.json|payloads/[0-9a-f]{64}|proofs/[0-9a-f]{64})\Z")
+FOLDERS = frozenset({"statements", "payloads", "proofs", "continues"})
+NOT_BY_DIGEST = ("proofs/", "continues/")
+"""What bears another name than its own digest."""
+_NAME = re.compile(
+    r"(statements/[0-9a-f]{64}\.json|payloads/[0-9a-f]{64}|proofs/[0-9a-f]{64}|continues/[1-9][0-9]{0,15})\Z"
+)
 
 
 class Files(Protocol):
@@ -123,6 +130,11 @@ class Bundle:
         name = "proofs/" + statement_digest.removeprefix("sha256:")
         return self._read(name) if name in self.entries else None
 
+    def continues(self, size: int) -> bytes | None:
+        """The proof that the ledger continues its first `size` entries, unchecked; None if there is none."""
+        name = f"continues/{size}"
+        return self._read(name) if name in self.entries else None
+
     def _read(self, name: str) -> bytes:
         entry = self.entries[name]
         with self.files.open(name) as file:
@@ -160,7 +172,7 @@ def _check_file(files: Files, name: str, entry: FileEntry, size: int) -> None:
     if "sha256:" + digest != entry.digest:
         raise RejectedEvidence(ProblemKind.WRONG_DIGEST, f"{name} is not what was signed for", where=files.where)
     named = name.split("/")[1].removesuffix(".json")
-    if not name.startswith("proofs/") and named != digest:
+    if not name.startswith(NOT_BY_DIGEST) and named != digest:
         raise RejectedEvidence(ProblemKind.WRONG_DIGEST, f"{name} does not bear its own digest", where=files.where)
 
 
@@ -174,7 +186,7 @@ class Folder:
     def sizes(self) -> dict[str, int]:
         found: dict[str, int] = {}
         for entry in self._entries(self._path):
-            if entry.name in {"statements", "payloads", "proofs"} and entry.is_dir(follow_symlinks=False):
+            if entry.name in FOLDERS and entry.is_dir(follow_symlinks=False):
                 for item in self._entries(Path(entry.path)):
                     found[f"{entry.name}/{item.name}"] = self._size(item)
             else:
@@ -233,17 +245,19 @@ def bundle_contents(
     envelopes: list[bytes],
     payloads: Mapping[str, bytes],
     proofs: Mapping[str, bytes],
+    continues: Mapping[int, bytes] = MappingProxyType({}),
     key: SigningKey,
     created_at: Time,
     origin: Origin,
 ) -> dict[str, bytes]:
-    """The files of a bundle, manifest included, from signed envelopes, payloads by digest and proofs by digest."""
+    """The files of a bundle, manifest included, from signed envelopes, payloads by digest and proofs by digest or size."""
     contents = {f"statements/{digest_of(data)[7:]}.json": data for data in envelopes}
     for digest, data in payloads.items():
         if len(data) > PAYLOAD_BYTES_MAX:
             raise ValueError(f"payload {digest} has {len(data)} bytes, more than {PAYLOAD_BYTES_MAX}")
         contents[_payload_name(digest)] = data
     contents |= {"proofs/" + digest.removeprefix("sha256:"): data for digest, data in proofs.items()}
+    contents |= {f"continues/{size}": data for size, data in continues.items()}
     entries = {name: FileEntry(digest=digest_of(data), size=len(data)) for name, data in contents.items()}
     manifest = BundleManifest(origin=origin, created_at=created_at, files=entries)
     statement = make_statement(manifest, {"files": digest_of(manifest.canonical_bytes())})

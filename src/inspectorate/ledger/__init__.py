@@ -15,6 +15,7 @@ signed, and, with witnesses, that everybody sees the same log. It does not estab
 """
 
 from inspectorate.ledger.checkpoint import Checkpoint, Cosignature, Policy, VerifiedCheckpoint
+from inspectorate.ledger.continuation import Continuation, continuation
 from inspectorate.ledger.log import Log
 from inspectorate.ledger.memory import MemoryLog
 from inspectorate.ledger.merkle import MemoryTree
@@ -25,6 +26,7 @@ from inspectorate.ledger.witness_http import WitnessAddress, WitnessServer, cosi
 
 __all__ = [
     "Checkpoint",
+    "Continuation",
     "Cosignature",
     "KeyKind",
     "Log",
@@ -39,6 +41,7 @@ __all__ = [
     "Witness",
     "WitnessAddress",
     "WitnessServer",
+    "continuation",
     "cosigned_checkpoint",
     "proof_origin",
     "prove_entry",

@@ -335,7 +335,8 @@ def _ledger(review: Review) -> str:
         return "none was verified"
     witnesses = words.listing(tuple(visible(name) for name in ledger.witnesses), PODS_MAX)
     cosigned = f"cosigned by {witnesses}" if witnesses else "cosigned by no witness"
-    return f"{visible(ledger.origin)}, {ledger.tree_size:,} entries, root {visible(ledger.root)}, {cosigned}"
+    before = f", of which an earlier review saw {ledger.seen_before:,}" if ledger.seen_before else ""
+    return f"{visible(ledger.origin)}, {ledger.tree_size:,} entries{before}, root {visible(ledger.root)}, {cosigned}"
 
 
 def _command(review: Review) -> str:
