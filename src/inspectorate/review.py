@@ -17,6 +17,7 @@ A refusal (`RejectedEvidence`) is not a finding: no verdict comes out of a bundl
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
@@ -37,6 +38,7 @@ from inspectorate.evidence import (
     Problem,
     ProblemKind,
     RejectedEvidence,
+    StreamSegment,
     VerifiedStatement,
     read_statements,
     receive,
@@ -85,8 +87,8 @@ class LedgerState(Record):
     tree_size: int
     root: Text
     witnesses: tuple[Text, ...]
-    seen_before: int = Field(
-        default=0, ge=0, description="entries that an earlier review saw: what is missing of those is not counted again"
+    elsewhere: int = Field(
+        default=0, ge=0, description="entries that lie in earlier bundles alone, and speak of times before this period"
     )
 
 
@@ -135,11 +137,11 @@ def review(
     as_of: datetime,
     interval_s: float = INTERVAL_S,
     with_proposed: bool = False,
-    since: LedgerState | None = None,
+    earlier: Collection[Bundle] = (),
 ) -> Review:
     """Review an opened bundle (step 2 is `Bundle.open`, which checks every byte).
 
-    `since`: the state of the same log in an earlier review. Entries from before then need not be in this bundle.
+    `earlier`: bundles of the same log. What they hold of streams before the period need not be in this one.
     Raises `InputError` where agreement or options cannot be used, `RejectedEvidence` where no verdict may be given.
     """
     # (1)
@@ -147,21 +149,24 @@ def review(
         terms = agreement.on(as_of, with_proposed=with_proposed)
     except ValueError as fault:
         raise InputError(str(fault), remedy="choose another date or agreement") from None
-    if since is not None and not anchors.ledgers:
-        raise InputError(
-            "the anchors name no ledger", where="--since", remedy="name the log of the earlier review in them"
-        )
     # (3)
     statements, problems = read_statements(bundle, anchors=anchors)
     # (4)
-    ledger, not_logged, ledger_problems = _check_ledger(bundle, statements, anchors, since)
+    logged = _check_ledger(bundle, statements, anchors)
     # (5)
-    declaration, digest = _find_declaration(bundle, statements, not_logged, terms)
+    declaration, digest = _find_declaration(bundle, statements, logged.not_logged, terms)
+    ledger = logged.state
+    ledger_problems: tuple[Problem, ...] = ()
+    if ledger is not None:
+        here = set(logged.places.values())
+        excused = _excused(bundle, ledger, earlier, anchors, declaration.period.start) - here
+        ledger = ledger.model_copy(update={"elsewhere": len(excused)})
+        ledger_problems = _withheld(ledger, here | excused)
     # (6)
     evidence = receive(
         bundle,
         statements,
-        not_logged=not_logged,
+        not_logged=logged.not_logged,
         sensors=declaration.observers,
         period=declaration.period,
     )
@@ -200,12 +205,22 @@ def review(
     )
 
 
-def _check_ledger(
-    bundle: Bundle, statements: Collection[VerifiedStatement], anchors: TrustAnchors, since: LedgerState | None
-) -> tuple[LedgerState | None, dict[str, str], tuple[Problem, ...]]:
-    """Step 4. Returns the log's state, why statements are not logged, and which entries were withheld."""
+@dataclass(frozen=True, kw_only=True)
+class _Logged:
+    """Step 4: where the statements of a bundle stand in its log."""
+
+    state: LedgerState | None
+    """None: no statement is proved to stand in any."""
+    places: Mapping[str, int]
+    """Of statements by digest."""
+    not_logged: Mapping[str, str]
+    """Why other statements are not in it."""
+
+
+def _check_ledger(bundle: Bundle, statements: Collection[VerifiedStatement], anchors: TrustAnchors) -> _Logged:
+    """Step 4 for one bundle. Raises `RejectedEvidence` where its proofs contradict one another."""
     if not anchors.ledgers:
-        return None, {}, ()
+        return _Logged(state=None, places={}, not_logged={})
     verifiers = {ledger.origin: ProofVerifier(ledger) for ledger in anchors.ledgers}
     not_logged: dict[str, str] = {}
     proven: dict[str, VerifiedInclusion] = {}
@@ -219,46 +234,62 @@ def _check_ledger(
         except EvidenceError as fault:
             not_logged[statement.digest] = fault.problem
     states = {(p.origin, p.tree_size, p.root) for p in proven.values()}
-    if not states:
-        return None, not_logged, ()
     if len(states) > 1:
         raise RejectedEvidence(
             ProblemKind.FORKED,
             f"its ledger proofs lead to {len(states)} different checkpoints",
             remedy="ask for all proofs under one checkpoint",
         )
-    first = next(iter(proven.values()))
-    state = LedgerState(
-        origin=first.origin, tree_size=first.tree_size, root=first.root.hex(), witnesses=tuple(first.witnesses),
-        seen_before=_seen_before(bundle, since, first),
-    )  # fmt: skip
-    return state, not_logged, _withheld(state, {p.index for p in proven.values()})
+    state = None
+    if proven:
+        first = next(iter(proven.values()))
+        state = LedgerState(
+            origin=first.origin, tree_size=first.tree_size, root=first.root.hex(), witnesses=tuple(first.witnesses)
+        )
+    return _Logged(state=state, places={digest: p.index for digest, p in proven.items()}, not_logged=not_logged)
 
 
-def _seen_before(bundle: Bundle, since: LedgerState | None, now: VerifiedInclusion) -> int:
-    """How many entries an earlier review saw of this log. Raises `RejectedEvidence` where it does not continue what that saw."""
-    if since is None or not since.tree_size:
-        return 0
-    if (since.tree_size, since.root, since.origin) == (now.tree_size, now.root.hex(), now.origin):
-        return since.tree_size
-    remedy = f"ask for a bundle that was made with --since {since.tree_size}, of the same log"
-    if since.origin != now.origin:
-        problem = f"its statements stand in the log {now.origin}, and the earlier review is of {since.origin}"
+def _excused(
+    bundle: Bundle, now: LedgerState, earlier: Collection[Bundle], anchors: TrustAnchors, begins: datetime
+) -> frozenset[int]:
+    """Entries that lie in earlier bundles of the same log, and that no review of a later time would use.
+
+    Those are segments of streams and declarations of times before. All else is asked for again, since a seal that broke or a
+    key that changed hands matters for as long as the log goes on. Raises `RejectedEvidence` where the log does not continue an
+    earlier one, `InputError` where that cannot be told.
+    """
+    found: set[int] = set()
+    for before in earlier:
+        statements, _ = read_statements(before, anchors=anchors)
+        logged = _check_ledger(before, statements, anchors)
+        if logged.state is None:
+            raise InputError("is in no log that the anchors name", where=before.files.where, remedy="leave it out")
+        _check_continues(bundle, logged.state, now)
+        for one in statements:
+            if isinstance(one.predicate, StreamSegment | DeclarationMade) and one.predicate.period.end <= begins:
+                found |= {logged.places[one.digest]} if one.digest in logged.places else set()
+    return frozenset(found)
+
+
+def _check_continues(bundle: Bundle, old: LedgerState, now: LedgerState) -> None:
+    """Raises `RejectedEvidence` unless the log of a bundle is that of an earlier one, gone on."""
+    remedy = f"ask for a bundle that was made with --since {old.tree_size}, of the same log"
+    if old.origin != now.origin:
+        problem = f"its statements stand in the log {now.origin}, and those of the earlier bundle in {old.origin}"
         raise RejectedEvidence(ProblemKind.FORKED, problem, remedy=remedy)
-    data = bundle.continues(since.tree_size)
+    data = bundle.continues(old.tree_size)
     if data is None:
-        problem = f"holds no proof that its log continues the {since.tree_size} entries that the earlier review saw"
+        problem = f"holds no proof that its log continues the {old.tree_size} entries of the earlier bundle"
         raise RejectedEvidence(ProblemKind.MISSING, problem, remedy=remedy)
-    where = f"continues/{since.tree_size}"
+    where = f"continues/{old.tree_size}"
     try:
         proof = Continuation.parse(data, where=where)
-        if proof.old_size != since.tree_size:
+        if proof.old_size != old.tree_size:
             raise EvidenceError(f"is of {proof.old_size} entries", where=where)
-        proof.verify(bytes.fromhex(since.root), size=now.tree_size, root=now.root, where=where)
+        proof.verify(bytes.fromhex(old.root), size=now.tree_size, root=bytes.fromhex(now.root), where=where)
     except EvidenceError as fault:
-        problem = f"its log does not continue what the earlier review saw: {fault.problem}"
+        problem = f"its log does not continue that of the earlier bundle: {fault.problem}"
         raise RejectedEvidence(ProblemKind.FORKED, problem, where=where) from None
-    return since.tree_size
 
 
 def _verify_proof(proof: bytes, statement_digest: str, verifiers: Mapping[str, ProofVerifier]) -> VerifiedInclusion:
@@ -270,24 +301,22 @@ def _verify_proof(proof: bytes, statement_digest: str, verifiers: Mapping[str, P
     return verifiers[origin].verify(proof, bytes.fromhex(statement_digest.removeprefix("sha256:")), where=where)
 
 
-def _withheld(state: LedgerState, seen: set[int]) -> tuple[Problem, ...]:
-    begin, seen = state.seen_before, {index for index in seen if index >= state.seen_before}
-    missing = state.tree_size - begin - len(seen)
+def _withheld(state: LedgerState, seen: Collection[int]) -> tuple[Problem, ...]:
+    missing = state.tree_size - len(seen)
     if not missing:
         return ()
-    first = [index for index in range(begin, min(state.tree_size, begin + len(seen) + 10)) if index not in seen][:10]
-    new = state.tree_size - begin
+    first = [index for index in range(min(state.tree_size, len(seen) + 10)) if index not in seen][:10]
     return (
         Problem(
             kind=ProblemKind.WITHHELD,
             subject=f"log {state.origin}",
-            detail=f"{missing} of {new} entries are not in the bundle, the first at {', '.join(map(str, first))}",
+            detail=f"{missing} of {state.tree_size} entries are not in the bundle, the first at {', '.join(map(str, first))}",
         ),
     )
 
 
 def _find_declaration(
-    bundle: Bundle, statements: Collection[VerifiedStatement], not_logged: dict[str, str], terms: Agreement
+    bundle: Bundle, statements: Collection[VerifiedStatement], not_logged: Mapping[str, str], terms: Agreement
 ) -> tuple[Declaration, str]:
     """Step 5. Raises `RejectedEvidence` if there is not exactly one usable declaration of a party."""
     made = [s for s in statements if isinstance(s.predicate, DeclarationMade)]
@@ -344,10 +373,8 @@ def _not_checked(anchors: TrustAnchors, evidence: Evidence, ledger: LedgerState 
         found.append("the ledger: the reviewer's anchors name none, so evidence could have been left out unseen")
     elif not any(ledger.witnesses_min for ledger in anchors.ledgers):
         found.append("whether the log shows others the same history: the anchors ask for no witness")
-    if ledger is not None and ledger.seen_before:
-        found.append(
-            f"the first {ledger.seen_before} entries of the log, where they are not here: an earlier review saw them"
-        )
+    if ledger is not None and ledger.elsewhere:
+        found.append(f"{ledger.elsewhere} entries of the log that lie in earlier bundles and speak of times before")
     if not evidence.custody:
         found.append("who held the sensors: there are no custody statements")
     return tuple(found)

@@ -76,8 +76,9 @@ def submit(
 ) -> dict[str, bytes]:
     """The files of a bundle (steps in the module's docstring).
 
-    `cosign` gives the log's checkpoint with cosignatures; without it the checkpoint bears the log's signature alone. `since` are
-    sizes of the log that earlier reviews saw. Raises `InputError` if a statement is not in the log, or it never had such a size.
+    `cosign` gives the log's checkpoint with cosignatures; without it the checkpoint bears the log's signature alone. `since`
+    are sizes of the log under which earlier bundles were made. Raises `InputError` if a statement is not in the log, or the log
+    never had such a size.
     """
     # (1)
     places: dict[str, int] = {}

@@ -7,7 +7,7 @@ parties themselves had changed it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from inspectorate.evidence import (
 from inspectorate.evidence.bundle import Files
 from inspectorate.keys import Holder, LedgerAnchor, Role, SigningKey, TrustAnchor, TrustAnchors
 from inspectorate.ledger import KeyKind, MemoryLog, VerifierKey
-from inspectorate.review import LedgerState, Review, review
+from inspectorate.review import Review, review
 from inspectorate.submission import ledger_entry, submit
 
 ORIGIN = "test.example/log"
@@ -135,7 +135,7 @@ def sign_again(
 
 
 def review_files(
-    files: Files, anchors: TrustAnchors, *, as_of: datetime = AS_OF, since: LedgerState | None = None
+    files: Files, anchors: TrustAnchors, *, as_of: datetime = AS_OF, earlier: Sequence[Bundle] = ()
 ) -> Review:
     return review(
         Bundle.check(files, anchors=anchors),
@@ -143,5 +143,5 @@ def review_files(
         anchors=anchors,
         as_of=as_of,
         interval_s=60.0,
-        since=since,
+        earlier=earlier,
     )

@@ -30,7 +30,7 @@ def bundle() -> None:
 @click.option("--key", "key_path", type=EXISTING_FILE, required=True, help="The key that signs the bundle.")
 @witness_option
 @click.option("--since", type=click.IntRange(1), multiple=True, metavar="SIZE",
-              help="Prove that the log continues its first SIZE entries, which an earlier review saw.")  # fmt: skip
+              help="Prove that the log continues its first SIZE entries, those of an earlier bundle.")  # fmt: skip
 @json_option
 def create(
     out: Path,
@@ -47,7 +47,8 @@ def create(
     """Write the bundle OUT (a folder, or an archive if it ends in .tar).
 
     Where the reviewer's anchors ask for witnesses of the log, name them: the checkpoint of the bundle is cosigned and published.
-    A log goes on from one bundle to the next: with --since, a reviewer does not take what an earlier bundle held for withheld.
+    A log goes on from one bundle to the next: with --since, a reviewer who has the earlier one (review --after) needs no streams
+    of times before again.
     """
     # The log never loses the declaration that is appended to it: before that, all is read that can be refused.
     check_new(out)

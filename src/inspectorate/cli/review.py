@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +13,6 @@ from inspectorate.agreement import load_agreement
 from inspectorate.cli.doubt import DAYS, doubt_of
 from inspectorate.cli.options import (
     EXISTING,
-    EXISTING_FILE,
     NEW_PATH,
     FiniteRange,
     anchors_option,
@@ -20,7 +20,6 @@ from inspectorate.cli.options import (
     parse_time,
     write_text,
 )
-from inspectorate.cli.reviews import read_ledger_state
 from inspectorate.evidence import Bundle
 from inspectorate.keys import TrustAnchors
 from inspectorate.report import render_html, render_json, render_text
@@ -36,14 +35,14 @@ def review_bundle(
     as_of: str | None = None,
     interval_s: float = INTERVAL_S,
     with_proposed: bool = False,
-    since_path: Path | None = None,
+    earlier: Sequence[Path] = (),
 ) -> Review:
     """Open and review a bundle, with a line of progress on a terminal."""
-    since = read_ledger_state(since_path) if since_path else None
     agreement = load_agreement(agreement_name)
     anchors = TrustAnchors.read(anchors_path)
     with Console(stderr=True).status("checking every byte of the bundle …") as status:
         bundle = Bundle.open(bundle_path, anchors=anchors)
+        before = [Bundle.open(path, anchors=anchors) for path in earlier]
         status.update("appraising the evidence …")
         return run_review(
             bundle,
@@ -52,7 +51,7 @@ def review_bundle(
             as_of=parse_time(as_of),
             interval_s=interval_s,
             with_proposed=with_proposed,
-            since=since,
+            earlier=before,
         )
 
 
@@ -64,8 +63,8 @@ def review_bundle(
 @click.option("--interval", "interval_s", type=FiniteRange(min=0, min_open=True), default=INTERVAL_S,
               show_default=True, help="Length of an interval of the account [s].")  # fmt: skip
 @click.option("--with-proposed", is_flag=True, help="Count proposed amendments as adopted.")
-@click.option("--since", "since_path", type=EXISTING_FILE, metavar="REVIEW.json",
-              help="An earlier review of the same log: entries that it saw need not be here again.")  # fmt: skip
+@click.option("--after", "earlier", type=EXISTING, multiple=True, metavar="BUNDLE",
+              help="An earlier bundle of the same log: streams before the period need not be here again.")  # fmt: skip
 @click.option("--html", "html_path", type=NEW_PATH, help="Write a self-contained HTML report here.")
 @click.option("--inspector-days", type=FiniteRange(0, 1e6), default=DAYS, show_default=True,
               help="With --html: plan where to spend so many, with assumed powers and costs; 0 leaves that out.")  # fmt: skip
@@ -77,7 +76,7 @@ def review(
     as_of: str | None,
     interval_s: float,
     with_proposed: bool,
-    since_path: Path | None,
+    earlier: tuple[Path, ...],
     html_path: Path | None,
     inspector_days: float,
     as_json: bool,
@@ -93,7 +92,7 @@ def review(
         as_of=as_of,
         interval_s=interval_s,
         with_proposed=with_proposed,
-        since_path=since_path,
+        earlier=earlier,
     )
     if html_path is not None:
         write_text(html_path, render_html(result, doubt=doubt_of(result, inspector_days)))

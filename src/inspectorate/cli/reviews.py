@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 from inspectorate.canonical import first_fault, parse_json
 from inspectorate.errors import EvidenceError, InputError
 from inspectorate.files import read_bounded
-from inspectorate.review import LedgerState, Review
+from inspectorate.review import Review
 
 REVIEW_BYTES_MAX = 256 << 20
 
@@ -28,13 +27,3 @@ def read_review(path: Path) -> tuple[bytes, Review]:
         ) from None
     except EvidenceError as fault:
         raise InputError(fault.problem, where=str(path)) from None
-
-
-def read_ledger_state(path: Path) -> LedgerState:
-    """The log as an earlier review saw it. Raises `InputError`."""
-    state = read_review(path)[1].ledger
-    if state is None:
-        raise InputError("verified no log, so nothing can continue it", where=str(path), remedy="leave --since out")
-    if re.fullmatch(r"[0-9a-f]{64}", state.root) is None:
-        raise InputError("its log has no root of 64 hexadecimal digits", where=str(path))
-    return state

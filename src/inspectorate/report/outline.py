@@ -335,7 +335,7 @@ def _ledger(review: Review) -> str:
         return "none was verified"
     witnesses = words.listing(tuple(visible(name) for name in ledger.witnesses), PODS_MAX)
     cosigned = f"cosigned by {witnesses}" if witnesses else "cosigned by no witness"
-    before = f", of which an earlier review saw {ledger.seen_before:,}" if ledger.seen_before else ""
+    before = f", of which {ledger.elsewhere:,} lie in earlier bundles" if ledger.elsewhere else ""
     return f"{visible(ledger.origin)}, {ledger.tree_size:,} entries{before}, root {visible(ledger.root)}, {cosigned}"
 
 
