@@ -167,3 +167,7 @@ def test_written_bundles_are_reviewed_one_after_the_other(taken: Taken, tmp_path
     after = json.loads(CliRunner().invoke(cli, ["review", *words, "--after", str(tmp_path / f"may{end}")]).output)
     assert after["problems"] == []
     assert after["ledger"]["elsewhere"] == STREAMS + 1
+    words.remove("--json")
+    told = CliRunner().invoke(cli, ["review", *words, "--after", str(tmp_path / f"may{end}")]).output
+    assert "--after EARLIER" in " ".join(told.split())
+    assert f"{STREAMS + 1} lie in earlier bundles" in " ".join(told.split())

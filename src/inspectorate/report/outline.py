@@ -344,9 +344,10 @@ def _command(review: Review) -> str:
     interval = f"{review.account.interval_s!r}".removesuffix(".0")
     as_of = review.as_of.isoformat().replace("+00:00", "Z")
     proposed = " --with-proposed" if review.with_proposed else ""
+    after = " --after EARLIER" if review.ledger is not None and review.ledger.elsewhere else ""
     return (
         f"inspectorate review BUNDLE --agreement AGREEMENT --anchors ANCHORS --as-of {as_of} "
-        f"--interval {interval}{proposed}"
+        f"--interval {interval}{proposed}{after}"
     )
 
 
